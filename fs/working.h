@@ -1,0 +1,204 @@
+// The working folder of one branch: what its next commit will hold, in memory, kept across restarts by
+// rows that save() writes. Folder structure and attributes are guarded by one lock, held for short; the
+// bytes of files move outside it.
+//
+// Every change has a stamp that grows. cut() freezes the branch in time proportional to what changed since
+// the commit it is based on; a folder that has not changed is named by its tree. A complete model file that
+// no cut holds yet is cut before anything destroys it (PRODUCT: capture).
+// Any thread may call anything. Functions throw Error; absence in lookup is a value.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/guarded.h"
+#include "fs/types.h"
+#include "fs/work_file.h"
+#include "index/commit.h"
+#include "index/ignore.h"
+#include "index/repository.h"
+
+namespace wfs {
+
+class Working;
+
+// One open of a file of a working folder; closes (RELEASE) when destroyed.
+class OpenFile {
+ public:
+  OpenFile(std::shared_ptr<Working> working, NodeId node, OpenMode mode)
+      : working_(std::move(working)), node_(node), mode_(mode) {}
+  ~OpenFile();
+  OpenFile(OpenFile&&) = delete;
+
+  NodeId node() const noexcept { return node_; }
+  const OpenMode& mode() const noexcept { return mode_; }
+  Working& working() const noexcept { return *working_; }
+
+  std::size_t read(std::uint64_t offset, MutableBytes to);  // short only at the end of the file
+  std::size_t write(std::uint64_t offset, Bytes bytes);     // an appending handle writes at the end
+  void flush();                                             // close(2) of one descriptor
+  void sync();                                              // data and attributes durable
+  void allocate(int mode, Range range);                     // fallocate(2): 0, KEEP_SIZE, PUNCH, ZERO
+  std::uint64_t seek(std::uint64_t from, int whence);       // SEEK_DATA, SEEK_HOLE
+  // copy_file_range(2): shares the bytes when a whole file goes into an empty one.
+  std::uint64_t copy_to(std::uint64_t from, OpenFile& target, Range range);
+
+ private:
+  std::shared_ptr<Working> working_;
+  NodeId node_;
+  OpenMode mode_;
+};
+
+// What capture does when a working folder asks for it. The functions must not call back into the Working.
+struct WorkingEvents {
+  std::function<void(Cut, std::uint64_t stamp)> protect;  // commit this cut, in the order of calls
+  std::function<void()> changed;                          // something differs from the last cut
+};
+
+class Working : public std::enable_shared_from_this<Working> {
+ public:
+  // Loads the rows of `branch`, or its tip when there are none.
+  Working(Repository& repository, std::string branch, WorkingEvents events);
+  ~Working();
+
+  const std::string& branch() const noexcept { return branch_; }
+  NodeId root() const noexcept { return root_; }
+
+  Attributes attributes(NodeId node);
+  // Counts one lookup for the kernel when found; so do the functions that make an entry.
+  std::optional<Attributes> lookup(NodeId folder, std::string_view name);
+  void forget(NodeId node, std::uint64_t lookups) noexcept;
+  std::vector<FolderEntry> list(NodeId folder);  // without "." and ".."
+  NodeId parent_of(NodeId folder);
+
+  Attributes make_file(NodeId folder, std::string_view name, mode_t mode, const Caller& caller);
+  Attributes make_folder(NodeId folder, std::string_view name, mode_t mode, const Caller& caller);
+  Attributes make_symlink(NodeId folder, std::string_view name, std::string_view target,
+                          const Caller& caller);
+  Attributes link(NodeId file, NodeId folder, std::string_view name);
+  void unlink(NodeId folder, std::string_view name);
+  void remove_folder(NodeId folder, std::string_view name);
+  void rename(NodeId from_folder, std::string_view from, NodeId to_folder, std::string_view to,
+              Existing existing);
+  std::string target_of(NodeId symlink);
+
+  Attributes change(NodeId node, const AttributeChanges& changes);
+  std::optional<std::string> xattr(NodeId node, std::string_view name);
+  std::vector<std::string> xattrs(NodeId node);
+  enum class XattrMode { any, create, replace };
+  void set_xattr(NodeId node, std::string_view name, std::string_view value, XattrMode mode);
+  void remove_xattr(NodeId node, std::string_view name);
+  // The content of the file's complete bytes when a commit has named it.
+  std::optional<ContentId> content_of(NodeId file);
+
+  std::shared_ptr<OpenFile> open(NodeId file, OpenMode mode, const Caller& caller);
+
+  // Capture.
+  struct State {
+    bool pending = false;             // something differs from the last cut
+    std::int64_t changed_ms = 0;      // steady time of the last completion or change of names
+    std::int64_t model_written_ms = 0;  // of the last byte into a model file that is open; 0: none
+    unsigned open_writers = 0;
+  };
+  State state();
+  struct Cutting {
+    Cut cut;
+    std::uint64_t stamp = 0;
+  };
+  std::optional<Cutting> cut(std::string message, std::string author);  // nullopt: nothing pending
+  void after_commit(const Committed& committed, std::uint64_t stamp);
+  void after_failure();   // the cut was lost: what it held is pending again
+  void after_packed();    // takes committed contents for staged bytes where they are packed
+
+  // Writes what changed since the last save.
+  void save(Durability durability);
+
+ private:
+  friend class OpenFile;
+
+  struct Node {
+    NodeId id = NodeId::none;
+    Kind kind = Kind::file;
+    mode_t mode = 0;
+    uid_t uid = 0;
+    gid_t gid = 0;
+    std::int64_t atime_ns = 0;
+    std::int64_t mtime_ns = 0;
+    std::int64_t ctime_ns = 0;
+    std::string target;
+    Xattrs xattrs;
+    std::vector<NodeId> parents;   // one for each name of it
+    std::uint64_t lookups = 0;     // the kernel's
+    std::uint64_t changed = 0;     // folders: stamp of the last change below
+    std::optional<TreeId> tree;    // folders: the tree it equals
+    std::map<std::string, NodeId, std::less<>> entries;  // folders
+    WorkFile file;                 // files
+  };
+
+  // Rows to be written by the next save.
+  struct Dirty {
+    std::map<NodeId, bool> nodes;
+    std::map<std::pair<NodeId, std::string>, bool> entries;
+  };
+
+  struct Folders {
+    std::unordered_map<std::uint64_t, Node> nodes;
+    std::uint64_t next = 0;
+    std::uint64_t stamp = 1;       // of the last change
+    std::uint64_t cut_stamp = 0;   // of the last cut
+    std::int64_t changed_ms = 0;
+    std::string writer;            // name of the process that wrote last
+    IgnoreRules ignore;
+    Dirty dirty;
+  };
+
+  // working_load.cc
+  void load_rows();
+  void load_tip();
+  void load_tree(Folders& all, NodeId folder, const TreeId& tree);
+  void refresh_ignored(Folders& all);
+
+  // working.cc: shared steps; Requires: the lock is held
+  Node& node(Folders& all, NodeId id);
+  Node& folder(Folders& all, NodeId id);
+  Node& add(Folders& all, Kind kind, mode_t mode, const Caller& caller, Node& parent);
+  void put_entry(Folders& all, Node& parent, std::string_view name, Node& child);
+  void drop_entry(Folders& all, Node& parent, std::string_view name, Node& child);
+  void drop_if_unused(Folders& all, NodeId id);
+  void touch(Folders& all, Node& folder);            // something below changed
+  void touch_parents(Folders& all, Node& child);
+  void names_changed(Folders& all, Node& parent, std::string_view name);
+  Attributes attributes_of(const Node& node) const;
+  bool is_history(Folders& all, const Node& parent, std::string_view name) const;
+  std::string path_of(Folders& all, const Node& node) const;
+
+  // working_files.cc; Requires: the lock is held
+  std::shared_ptr<StagedFile> writable(Folders& all, Node& file);
+  void replace_bytes(Folders& all, Node& file, std::shared_ptr<StagedFile> staged);
+  void complete(Folders& all, Node& file);
+  void note_write(Folders& all, Node& file);
+  std::shared_ptr<const ByteSource> bytes_of(WorkFile& file);
+  StagedBase base_of(const Version& version);
+  void release(NodeId file, OpenMode mode) noexcept;
+  bool is_model(Folders& all, const Node& file) const;
+
+  // working_cut.cc; Requires: the lock is held
+  void protect(Folders& all, const Node& file);      // before its bytes or its name are destroyed
+  bool is_uncut(const Folders& all, const Node& file) const;
+  Cutting cut_now(Folders& all, std::string message, std::string author);
+  CutFolder cut_folder(Folders& all, const Node& folder, const std::string& path);
+
+  Repository& repository_;
+  std::string branch_;
+  WorkingEvents events_;
+  NodeId root_ = NodeId::none;
+  Guarded<Folders> folders_;
+  std::mutex saving_;  // one save at a time; taken before folders_
+};
+
+}  // namespace wfs
