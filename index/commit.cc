@@ -43,7 +43,8 @@ ContentId hash_of(const ByteSource& file) {
 ContentId content_of(StagedFile& file) {
   if (const auto known = file.content()) return *known;
   file.sync();
-  const ContentId content = hash_of(file);
+  const auto unchanged = file.unchanged_base();
+  const ContentId content = unchanged ? *unchanged : hash_of(file);
   file.set_content(content);
   return content;
 }

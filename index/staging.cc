@@ -220,6 +220,21 @@ StagedRow StagedFile::row() const {
   return row;
 }
 
+std::optional<ContentId> StagedFile::unchanged_base() const {
+  const std::shared_lock lock(mutex_);
+  if (!written_.empty() || base_.length != size_) return std::nullopt;
+  std::optional<ContentId> content = base_.content;
+  if (base_.staged) content = base_.staged->content();
+  if (!content || base_.bytes->size() != size_) return std::nullopt;
+  return content;
+}
+
+unsigned StagedFile::depth() const {
+  unsigned depth = 0;
+  for (auto base = staged_base(); base && !base->forwarded(); base = base->staged_base()) ++depth;
+  return depth;
+}
+
 std::shared_ptr<const StagedFile> StagedFile::staged_base() const {
   const std::shared_lock lock(mutex_);
   return base_.staged;
