@@ -31,6 +31,8 @@ void check(std::size_t result) {
 
 void set(ZSTD_CCtx* context, ZstdEffort effort) {
   const bool literals = effort == ZstdEffort::literals;
+  // A frame that did not fit is still open.
+  check(ZSTD_CCtx_reset(context, ZSTD_reset_session_only));
   const int level = literals ? ZSTD_minCLevel() : effort == ZstdEffort::fast ? 1 : 3;
   check(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level));
   check(ZSTD_CCtx_setParameter(context, ZSTD_c_literalCompressionMode,
