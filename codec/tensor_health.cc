@@ -95,7 +95,9 @@ void widen_bf16(const std::uint16_t* from, std::size_t count, std::uint32_t* to)
 }
 
 // All ones when `left` is less. Selecting by masks keeps the loop below free of branches.
-std::int32_t mask_less(std::int32_t left, std::int32_t right) { return -(left < right ? 1 : 0); }
+std::int32_t mask_less(std::int32_t left, std::int32_t right) {
+  return -(left < right ? 1 : 0);
+}
 
 void widen_f16(const std::uint16_t* __restrict from, std::size_t count,
                std::uint32_t* __restrict to) {
@@ -109,7 +111,8 @@ void widen_f16(const std::uint16_t* __restrict from, std::size_t count,
     // Subnormal ones are the mantissa over 2^24, which the unit exchanges exactly.
     const auto subnormal = std::bit_cast<std::int32_t>(static_cast<float>(half & 0x3ff) * 0x1p-24F);
     const std::int32_t is_subnormal = mask_less(absolute, 0x0080'0000);
-    to[i] = static_cast<std::uint32_t>(sign | (subnormal & is_subnormal) | (normal & ~is_subnormal));
+    to[i] =
+        static_cast<std::uint32_t>(sign | (subnormal & is_subnormal) | (normal & ~is_subnormal));
   }
 }
 
@@ -143,15 +146,25 @@ Sums sum_batch(Dtype dtype, Bytes bytes) {
       std::memcpy(narrow.data(), bytes.data(), bytes.size());
       widen_f16(narrow.data(), bytes.size() / 2, wide.data());
       return sum_floats<float>(wide.data(), bytes.size() / 2);
-    case Dtype::i64: return sum_integers<std::int64_t>(bytes);
-    case Dtype::i32: return sum_integers<std::int32_t>(bytes);
-    case Dtype::i16: return sum_integers<std::int16_t>(bytes);
-    case Dtype::i8: return sum_integers<std::int8_t>(bytes);
-    case Dtype::u64: return sum_integers<std::uint64_t>(bytes);
-    case Dtype::u32: return sum_integers<std::uint32_t>(bytes);
-    case Dtype::u16: return sum_integers<std::uint16_t>(bytes);
-    case Dtype::u8: return sum_integers<std::uint8_t>(bytes);
-    default: expects(false, "a type that is measured"); return {};
+    case Dtype::i64:
+      return sum_integers<std::int64_t>(bytes);
+    case Dtype::i32:
+      return sum_integers<std::int32_t>(bytes);
+    case Dtype::i16:
+      return sum_integers<std::int16_t>(bytes);
+    case Dtype::i8:
+      return sum_integers<std::int8_t>(bytes);
+    case Dtype::u64:
+      return sum_integers<std::uint64_t>(bytes);
+    case Dtype::u32:
+      return sum_integers<std::uint32_t>(bytes);
+    case Dtype::u16:
+      return sum_integers<std::uint16_t>(bytes);
+    case Dtype::u8:
+      return sum_integers<std::uint8_t>(bytes);
+    default:
+      expects(false, "a type that is measured");
+      return {};
   }
 }
 
@@ -170,8 +183,10 @@ bool HealthMeter::measures(Dtype dtype) noexcept {
     case Dtype::u64:
     case Dtype::u32:
     case Dtype::u16:
-    case Dtype::u8: return true;
-    default: return false;
+    case Dtype::u8:
+      return true;
+    default:
+      return false;
   }
 }
 

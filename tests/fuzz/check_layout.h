@@ -27,7 +27,8 @@ inline void check_layout(Bytes file, Layout (*parse)(const ByteSource&)) {
   try {
     parse(source);  // also without its magic
   } catch (const Error& error) {
-    expects(error.code() == Errc::invalid, "a parser only says that the bytes are not of its format");
+    expects(error.code() == Errc::invalid,
+            "a parser only says that the bytes are not of its format");
   }
 }
 

@@ -1,4 +1,4 @@
-"""Writes the small files the fuzz targets start from. Run in this folder; the output is committed."""
+"""Writes the small files the fuzz targets start from, which are committed beside it."""
 
 import io
 import json

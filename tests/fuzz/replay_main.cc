@@ -39,13 +39,25 @@ class Mutator {
     const auto place = bytes.begin() + static_cast<std::ptrdiff_t>(at);
     const auto rest = bytes.size() - at;
     switch (bytes.empty() ? 6 : below(7)) {
-      case 0: *place ^= static_cast<std::byte>(1U << below(8)); break;
-      case 1: *place = static_cast<std::byte>(notable[below(notable.size())]); break;
-      case 2: std::fill_n(place, std::min<std::size_t>(rest, 1 + below(8)), std::byte{0xff}); break;
-      case 3: bytes.erase(place, place + static_cast<std::ptrdiff_t>(1 + below(std::min<std::size_t>(rest, 16)))); break;
-      case 4: bytes.resize(at); break;
+      case 0:
+        *place ^= static_cast<std::byte>(1U << below(8));
+        break;
+      case 1:
+        *place = static_cast<std::byte>(notable[below(notable.size())]);
+        break;
+      case 2:
+        std::fill_n(place, std::min<std::size_t>(rest, 1 + below(8)), std::byte{0xff});
+        break;
+      case 3:
+        bytes.erase(
+            place, place + static_cast<std::ptrdiff_t>(1 + below(std::min<std::size_t>(rest, 16))));
+        break;
+      case 4:
+        bytes.resize(at);
+        break;
       case 5: {  // repeats a part
-        const Buffer part(place, place + static_cast<std::ptrdiff_t>(std::min<std::size_t>(rest, 1 + below(40))));
+        const Buffer part(
+            place, place + static_cast<std::ptrdiff_t>(std::min<std::size_t>(rest, 1 + below(40))));
         bytes.insert(place, part.begin(), part.end());
         break;
       }
