@@ -109,6 +109,7 @@ double bits_as_planes(Bytes plain, PlaneShape shape) {
 struct Plan {
   PlaneShape shape{1, Rotation::none};  // width 1: no planes
   bool searches = false;                // whether zstd may find something
+  ZstdEffort effort = ZstdEffort::normal;
 };
 
 // A block of a numeric type is split by it, and searched only when it repeats itself as it lies.
@@ -123,6 +124,8 @@ Plan plan_bytes(Bytes plain, Dtype dtype) {
   const Estimate guess = estimate(plain);
   Plan plan;
   plan.searches = guess.bits < noise_bits || guess.repeated > repeats_worth;
+  // Numbers of a byte or less have a distribution, but seldom repetitions.
+  if (dtype != Dtype::opaque && guess.repeated <= repeats_worth) plan.effort = ZstdEffort::literals;
   if (dtype != Dtype::opaque || plain.size() < planes_min) return plan;
   double best = 0.98 * guess.bits;
   for (const unsigned width : {2U, 4U}) {
@@ -160,7 +163,7 @@ EncodedBlock encode(Bytes plain, Dtype dtype) {
   }
   if (plan.searches && !plain.empty()) {
     const MutableBytes to = MutableBytes(scratch().coded).first(plain.size());
-    const std::size_t length = zstd_compress(plain, to, ZstdEffort::normal);
+    const std::size_t length = zstd_compress(plain, to, plan.effort);
     if (length != 0 && better(length, best_length)) {
       return {Encoding::zstd, Buffer(to.begin(), to.begin() + static_cast<std::ptrdiff_t>(length))};
     }

@@ -138,6 +138,16 @@ TEST(Encode, WeightsReachTheSizeThatTheirExponentsAllow) {
   EXPECT_LT(ratio(as_bf16(narrow), Dtype::opaque), 0.670);
 }
 
+TEST(Encode, EightBitFloatsTakeTheirEntropy) {
+  Random random(24);
+  const Buffer halves = as_f16(random.weights(block_size_max));
+  Buffer plain;  // e5m2 is the upper byte of f16
+  for (std::size_t i = 1; i < halves.size(); i += 2) plain.push_back(halves[i]);
+  const EncodedBlock block = expect_round_trip(plain, Dtype::f8_e5m2);
+  EXPECT_EQ(block.encoding, Encoding::zstd);
+  EXPECT_LT(block.payload.size() * 100, plain.size() * 72);
+}
+
 TEST(Encode, SmallIntegersTakeTheBytesTheyNeed) {
   Random random(22);
   Buffer plain;
