@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -54,9 +55,10 @@ class OpenFile {
   OpenMode mode_;
 };
 
-// What capture does when a working folder asks for it. The functions must not call back into the Working.
+// How a working folder reaches capture. Both are called with its lock held, so that cuts arrive in the order
+// they were made; they must not call back into the Working.
 struct WorkingEvents {
-  std::function<void(Cut, std::uint64_t stamp)> protect;  // commit this cut, in the order of calls
+  std::function<void(Cut, std::uint64_t stamp)> protect;  // commit this cut
   std::function<void()> changed;                          // something differs from the last cut
 };
 
@@ -106,13 +108,10 @@ class Working : public std::enable_shared_from_this<Working> {
     unsigned open_writers = 0;
   };
   State state();
-  struct Cutting {
-    Cut cut;
-    std::uint64_t stamp = 0;
-  };
-  std::optional<Cutting> cut(std::string message, std::string author);  // nullopt: nothing pending
+  // Hands `submit` what differs from the last cut, or nullopt when nothing does, with the lock held.
+  void cut(const std::string& message, const std::string& author,
+           const std::function<void(std::optional<Cut>, std::uint64_t stamp)>& submit);
   void after_commit(const Committed& committed, std::uint64_t stamp);
-  void after_failure();   // the cut was lost: what it held is pending again
   void after_packed();    // takes committed contents for staged bytes where they are packed
 
   // Writes what changed since the last save.
@@ -142,8 +141,8 @@ class Working : public std::enable_shared_from_this<Working> {
 
   // Rows to be written by the next save.
   struct Dirty {
-    std::map<NodeId, bool> nodes;
-    std::map<std::pair<NodeId, std::string>, bool> entries;
+    std::set<NodeId> nodes;
+    std::set<std::pair<NodeId, std::string>> entries;
   };
 
   struct Folders {
@@ -153,45 +152,64 @@ class Working : public std::enable_shared_from_this<Working> {
     std::uint64_t cut_stamp = 0;   // of the last cut
     std::int64_t changed_ms = 0;
     std::string writer;            // name of the process that wrote last
+    std::set<NodeId> writing;       // files with open writers
     IgnoreRules ignore;
+    std::string ignore_text;
+    bool saved_later = false;      // rows were written without a sync
     Dirty dirty;
   };
 
   // working_load.cc
-  void load_rows();
-  void load_tip();
+  void load_rows(Folders& all, Database& database);
+  void load_tip(Folders& all);
   void load_tree(Folders& all, NodeId folder, const TreeId& tree);
+  std::optional<Version> load_version(const std::optional<ContentId>& content, StagedId staged,
+                                      std::uint64_t size);
   void refresh_ignored(Folders& all);
 
-  // working.cc: shared steps; Requires: the lock is held
-  Node& node(Folders& all, NodeId id);
-  Node& folder(Folders& all, NodeId id);
-  Node& add(Folders& all, Kind kind, mode_t mode, const Caller& caller, Node& parent);
+  // working.cc: shared steps. Requires, as for all below: the lock is held.
+  static Node& node(Folders& all, NodeId id);
+  static Node& folder(Folders& all, NodeId id);
+  NodeId next_id(Folders& all) const;
+  Node& add(Folders& all, Kind kind, mode_t mode, const Caller& caller, const Node& parent);
   void put_entry(Folders& all, Node& parent, std::string_view name, Node& child);
   void drop_entry(Folders& all, Node& parent, std::string_view name, Node& child);
   void drop_if_unused(Folders& all, NodeId id);
   void touch(Folders& all, Node& folder);            // something below changed
-  void touch_parents(Folders& all, Node& child);
-  void names_changed(Folders& all, Node& parent, std::string_view name);
-  Attributes attributes_of(const Node& node) const;
-  bool is_history(Folders& all, const Node& parent, std::string_view name) const;
-  std::string path_of(Folders& all, const Node& node) const;
+  void touch_parents(Folders& all, const Node& child);
+  void names_changed(Folders& all, Node& parent, std::string_view name, const Node& child);
+  static Attributes attributes_of(const Node& node);
+  bool is_history(Folders& all, const Node& parent, std::string_view name, const Node& child) const;
+  bool is_history(Folders& all, const Node& file) const;  // by any of its names
+  std::string path_of(Folders& all, const Node& folder) const;
+  Attributes reply(Node& node);                      // its attributes, with one lookup counted
+  Node& new_entry(Folders& all, NodeId folder, std::string_view name, Kind kind, mode_t mode,
+                  const Caller& caller);
 
-  // working_files.cc; Requires: the lock is held
-  std::shared_ptr<StagedFile> writable(Folders& all, Node& file);
-  void replace_bytes(Folders& all, Node& file, std::shared_ptr<StagedFile> staged);
+  // working_files.cc
+  void install(Folders& all, Node& file, std::shared_ptr<StagedFile> staged);
   void complete(Folders& all, Node& file);
-  void note_write(Folders& all, Node& file);
-  std::shared_ptr<const ByteSource> bytes_of(WorkFile& file);
+  void wrote(Folders& all, Node& file);
+  std::shared_ptr<const ByteSource> open_bytes(const Version& version);
   StagedBase base_of(const Version& version);
-  void release(NodeId file, OpenMode mode) noexcept;
-  bool is_model(Folders& all, const Node& file) const;
+  static bool is_model(const Folders& all, const Node& file);
 
-  // working_cut.cc; Requires: the lock is held
+  // working_cut.cc
   void protect(Folders& all, const Node& file);      // before its bytes or its name are destroyed
-  bool is_uncut(const Folders& all, const Node& file) const;
-  Cutting cut_now(Folders& all, std::string message, std::string author);
-  CutFolder cut_folder(Folders& all, const Node& folder, const std::string& path);
+  bool is_uncut_model(const Folders& all, const Node& file) const;
+  Cut cut_now(Folders& all, std::string message, std::string author);
+  CutFolder cut_folder(Folders& all, const Node& folder, const std::string& path) const;
+
+  // Without the lock.
+  std::shared_ptr<const ByteSource> readable(NodeId file);
+  // The staged file to write to; makes one over the current bytes when those are frozen. `keep` is how many
+  // of the bytes there are wanted.
+  std::shared_ptr<StagedFile> writable(NodeId file, std::uint64_t keep);
+  std::shared_ptr<StagedFile> staged_over(const Version& version, std::uint64_t keep);
+  void truncate(NodeId file, std::uint64_t size);
+  void note_write(NodeId file);
+  void flush(NodeId file, bool writes);
+  void release(NodeId file, OpenMode mode) noexcept;
 
   Repository& repository_;
   std::string branch_;

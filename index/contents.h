@@ -44,13 +44,15 @@ class Contents {
   void keep(const ContentId& id, std::shared_ptr<StagedFile> file);
   void forget(const ContentId& id);
 
+  // Takes up a staged file, and what it is laid over, from the rows. Throws Errc::not_found when its row
+  // or its bytes are gone.
+  std::shared_ptr<StagedFile> take_up(StagedId id);
+
  private:
   struct State {
     std::unordered_map<ContentId, std::shared_ptr<StagedFile>> staged;
     std::unordered_map<ContentId, std::weak_ptr<const ByteSource>> packed;
   };
-
-  std::shared_ptr<StagedFile> take_up(StagedId id);
 
   Catalog& catalog_;
   BlockStore& blocks_;

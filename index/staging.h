@@ -71,6 +71,10 @@ class StagedFile final : public ByteSource {
   bool forwarded() const;
 
   StagedRow row() const;
+  // The content it shows byte for byte without any of its own; nullopt when it has written anything.
+  std::optional<ContentId> unchanged_base() const;
+  // How many staged files its bytes may be gathered from, itself not counted.
+  unsigned depth() const;
   // The file it is laid over while that is staged itself; null otherwise.
   std::shared_ptr<const StagedFile> staged_base() const;
 
