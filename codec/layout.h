@@ -46,6 +46,10 @@ Layout layout_of(const ByteSource& file);
 
 inline constexpr std::uint64_t safetensors_header_max = 100'000'000;
 
+// The segments that cover a file of `file_size` bytes: `found` and, between them, segments without a
+// tensor. Throws: Errc::invalid when two of `found` overlap or one reaches past the end.
+std::vector<Segment> cover(std::uint64_t file_size, std::vector<Segment> found);
+
 // One format each. Throw: Errc::invalid with the reason when the file breaks a rule of the format.
 // parse_safetensors accepts exactly the files that the safetensors library opens.
 Layout parse_safetensors(const ByteSource& file);

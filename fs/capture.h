@@ -58,8 +58,8 @@ class Capture {
 
  private:
   struct Job {
-    std::shared_ptr<Working> working;
-    Cut cut;
+    std::string branch;
+    std::optional<Cut> cut;    // none: only tells when the jobs before it are done
     std::uint64_t stamp = 0;
     std::shared_ptr<std::promise<std::optional<Committed>>> done;  // null: nobody waits
   };
@@ -69,6 +69,7 @@ class Capture {
     bool committing = false;
     bool packing = false;
     bool pack_wanted = true;   // whatever an earlier process left
+    bool retry_now = false;    // a job came since the last one failed
     bool stopping = false;
     std::string last_error;
     std::function<void(const std::string&, const CommitId&)> listener;
@@ -76,18 +77,21 @@ class Capture {
 
   void watch();
   void commit_jobs();
-  void run(Job job);
+  bool run(Job& job);
+  void after_commit(const Job& job, const Committed& committed);
+  void submit(Job job);
   void pack();
   void cut_settled();
-  WorkingEvents events_for(const std::string& branch);
+  void drop_unused_staging();
+  Protect protect_for(const std::string& branch);
   std::shared_ptr<Working> open_branch(const std::string& name);
 
   Repository& repository_;
   Settings settings_;
   Pool pool_;
   Guarded<Shared> shared_;
-  std::mutex cutting_;   // cuts and their jobs are made in one order; taken before any other lock
-  std::condition_variable wake_watch_, wake_commit_, wake_pack_, idle_;
+  std::mutex saving_;  // one save_all() at a time; taken before any other lock
+  std::condition_variable wake_stop_, wake_commit_, wake_pack_, idle_;
   std::atomic<bool> stop_packing_ = false;
   std::vector<std::jthread> threads_;
 };

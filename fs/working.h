@@ -53,19 +53,19 @@ class OpenFile {
   std::shared_ptr<Working> working_;
   NodeId node_;
   OpenMode mode_;
+  bool counted_ = false;  // among the writers or readers of the file
+
+  friend class Working;
 };
 
-// How a working folder reaches capture. Both are called with its lock held, so that cuts arrive in the order
-// they were made; they must not call back into the Working.
-struct WorkingEvents {
-  std::function<void(Cut, std::uint64_t stamp)> protect;  // commit this cut
-  std::function<void()> changed;                          // something differs from the last cut
-};
+// How a working folder reaches capture: commit this cut. Called with its lock held, so that cuts arrive in
+// the order they were made; it must not call back into the Working. Empty: nothing is protected.
+using Protect = std::function<void(Cut, std::uint64_t stamp)>;
 
 class Working : public std::enable_shared_from_this<Working> {
  public:
   // Loads the rows of `branch`, or its tip when there are none.
-  Working(Repository& repository, std::string branch, WorkingEvents events);
+  Working(Repository& repository, std::string branch, Protect protect);
   ~Working();
 
   const std::string& branch() const noexcept { return branch_; }
@@ -159,6 +159,11 @@ class Working : public std::enable_shared_from_this<Working> {
     Dirty dirty;
   };
 
+  struct Saved;
+
+  // working_save.cc
+  Saved take_dirty(Folders& all) const;  // Requires: the lock is held
+
   // working_load.cc
   void load_rows(Folders& all, Database& database);
   void load_tip(Folders& all);
@@ -207,13 +212,15 @@ class Working : public std::enable_shared_from_this<Working> {
   std::shared_ptr<StagedFile> writable(NodeId file, std::uint64_t keep);
   std::shared_ptr<StagedFile> staged_over(const Version& version, std::uint64_t keep);
   void truncate(NodeId file, std::uint64_t size);
+  // Gives the empty file `to` the bytes of `from` without copying them; false when they still change.
+  bool share(Working& source, NodeId from, NodeId to);
   void note_write(NodeId file);
   void flush(NodeId file, bool writes);
   void release(NodeId file, OpenMode mode) noexcept;
 
   Repository& repository_;
   std::string branch_;
-  WorkingEvents events_;
+  Protect protect_;
   NodeId root_ = NodeId::none;
   Guarded<Folders> folders_;
   std::mutex saving_;  // one save at a time; taken before folders_

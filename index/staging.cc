@@ -215,7 +215,10 @@ bool StagedFile::forwarded() const {
 StagedRow StagedFile::row() const {
   const std::shared_lock lock(mutex_);
   StagedRow row{id_, size_, base_.content, StagedId::none, base_.length, {}};
-  if (base_.staged) row.base_staged = base_.staged->id();
+  if (base_.staged) {
+    row.base_staged = base_.staged->id();
+    row.base_content = base_.staged->content();
+  }
   for (const auto& [offset, end] : written_) row.written.push_back({offset, end - offset});
   return row;
 }

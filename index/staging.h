@@ -29,6 +29,7 @@ namespace wfs {
 struct StagedRow {
   StagedId id = StagedId::none;
   std::uint64_t size = 0;
+  // Both are set when the staged base has been committed: its content stands in when it is gone.
   std::optional<ContentId> base_content;
   StagedId base_staged = StagedId::none;
   std::uint64_t base_length = 0;

@@ -23,9 +23,10 @@ struct NodeRow {
   std::string target;
   Xattrs xattrs;
   std::uint64_t size = 0;
-  std::optional<ContentId> content;           // current bytes: one of the two
+  // Current bytes; both when what is staged has been committed: the content stands in when it is gone.
+  std::optional<ContentId> content;
   StagedId staged = StagedId::none;
-  std::optional<ContentId> complete_content;  // complete bytes: one of the two, or neither
+  std::optional<ContentId> complete_content;  // complete bytes, likewise, or neither
   StagedId complete_staged = StagedId::none;
   std::uint64_t complete_size = 0;
   std::optional<TreeId> tree;
