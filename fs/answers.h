@@ -1,6 +1,7 @@
-// What a request is answered with: one type for each kind of answer, and the function that sends it. Sending
-// never throws, and touches no handle once the kernel has the answer: it may have released it by then. An
-// answer that the kernel no longer waits for takes back what it counted or opened. Part of operations.cc.
+// What a request is answered with: one type for each kind of answer, and the function that sends
+// it. Sending never throws, and touches no handle once the kernel has the answer: it may have
+// released it by then. An answer that the kernel no longer waits for takes back what it counted or
+// opened. Part of operations.cc.
 #pragma once
 
 #include <fuse3/fuse_lowlevel.h>
@@ -66,7 +67,9 @@ inline fuse_entry_param entry_of(const EntryReply& reply) {
   return entry;
 }
 
-inline Handle& handle_of(const fuse_file_info* info) { return *reinterpret_cast<Handle*>(info->fh); }
+inline Handle& handle_of(const fuse_file_info* info) {
+  return *reinterpret_cast<Handle*>(info->fh);
+}
 
 inline FolderHandle& folder_of(const fuse_file_info* info) {
   return *reinterpret_cast<FolderHandle*>(info->fh);
@@ -115,7 +118,9 @@ struct SizedAnswer {
   std::size_t room;
 };
 
-inline void answer(const Call& call, const Done&) noexcept { fuse_reply_err(call.request, 0); }
+inline void answer(const Call& call, const Done&) noexcept {
+  fuse_reply_err(call.request, 0);
+}
 
 inline void answer(const Call& call, const EntryReply& reply) noexcept {
   const fuse_entry_param entry = entry_of(reply);
@@ -171,7 +176,8 @@ inline void answer(const Call& call, const SeekAnswer& reply) noexcept {
 }
 
 inline void answer(const Call& call, const DataAnswer& reply) noexcept {
-  fuse_reply_buf(call.request, reinterpret_cast<const char*>(reply.bytes.data()), reply.bytes.size());
+  fuse_reply_buf(call.request, reinterpret_cast<const char*>(reply.bytes.data()),
+                 reply.bytes.size());
 }
 
 inline void answer(const Call& call, const FolderAnswer& reply) noexcept {

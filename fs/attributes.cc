@@ -38,15 +38,19 @@ AttributesReply FileSystem::attributes(Ino ino) {
       return {generated(ino, S_IFDIR | 0755, links, newest ? newest->commit.time_ns : 0),
               short_seconds};
     }
-    case Place::control_folder: return {generated(ino, S_IFDIR | 0555, 2, now_ns()), short_seconds};
-    case Place::control_file: return {generated(ino, S_IFREG | 0444, 1, now_ns()), 0};
-    case Place::commit: return {snapshots_.attributes(*snapshots_.find(ino)), forever_seconds};
+    case Place::control_folder:
+      return {generated(ino, S_IFDIR | 0555, 2, now_ns()), short_seconds};
+    case Place::control_file:
+      return {generated(ino, S_IFREG | 0444, 1, now_ns()), 0};
+    case Place::commit:
+      return {snapshots_.attributes(*snapshots_.find(ino)), forever_seconds};
     case Place::link: {
       Attributes found = generated(ino, S_IFLNK | 0777, 1, 0);
       found.size = target_of(ino).size();
       return {found, 0};
     }
-    case Place::working: break;
+    case Place::working:
+      break;
   }
   return {working(ino)->attributes(node_of(ino)), short_seconds};
 }
@@ -67,8 +71,10 @@ std::string FileSystem::target_of(Ino symlink) {
       if (!target) fail(Errc::not_found, "this name is gone");
       return *target;
     }
-    case Place::working: return working(symlink)->target_of(node_of(symlink));
-    default: fail(Errc::invalid, "this is no symlink");
+    case Place::working:
+      return working(symlink)->target_of(node_of(symlink));
+    default:
+      fail(Errc::invalid, "this is no symlink");
   }
 }
 

@@ -73,18 +73,21 @@ ControlServer::ControlServer(Repository& repository, Capture& capture, std::stri
       listener_(listen_at(RepositoryPaths(repository.path()).socket)),
       acceptor_([this] { accept_all(); }) {}
 
-ControlServer::~ControlServer() { stop(); }
+ControlServer::~ControlServer() {
+  stop();
+}
 
 void ControlServer::stop() noexcept {
   {
     auto state = state_.lock();
     if (state->stopping) return;
     state->stopping = true;
-    for (Connection& connection : state->connections) ::shutdown(connection.socket.get(), SHUT_RDWR);
+    for (Connection& connection : state->connections)
+      ::shutdown(connection.socket.get(), SHUT_RDWR);
   }
   acceptor_.join();
-  // Nobody adds connections any more. Their threads take the lock once more as they end, so they are waited
-  // for without it.
+  // Nobody adds connections any more. Their threads take the lock once more as they end, so they
+  // are waited for without it.
   std::list<Connection> ended;
   ended.swap(state_.lock()->connections);
   ended.clear();

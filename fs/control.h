@@ -1,6 +1,6 @@
-// The socket by which mountctl asks the mounted repository: one JSON object a line, one line back for each.
-// It lies in the repository folder, for its owner alone. One thread accepts, one thread a connection serves;
-// their number is bounded. Any thread may stop it.
+// The socket by which mountctl asks the mounted repository: one JSON object a line, one line back
+// for each. It lies in the repository folder, for its owner alone. One thread accepts, one thread a
+// connection serves; their number is bounded. Any thread may stop it.
 #pragma once
 
 #include <list>

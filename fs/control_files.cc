@@ -2,38 +2,26 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
-#include <ctime>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/error.h"
 #include "index/commit_rows.h"
 #include "index/content_rows.h"
+#include "index/report.h"
 
 namespace wfs {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr std::array<std::string_view, 5> names = {"repository", "status", "stats.json", "log.json",
                                                    "health"};
 constexpr Ino first_file = ControlFiles::folder_ino + 1;
 constexpr int logged_max = 1000;
-constexpr int health_commits = 4;         // whose numbers are looked at
+constexpr int health_commits = 4;          // whose numbers are looked at
 constexpr std::size_t health_files = 200;  // at most, so that opening the file stays quick
-
-std::string json_line(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
-}
-
-std::string time_text(std::int64_t time_ns) {
-  const std::time_t seconds = time_ns / 1'000'000'000;
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  std::array<char, 32> text{};
-  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &utc)};
-}
 
 std::string size_text(std::uint64_t bytes) {
   static constexpr std::array<const char*, 5> units = {"bytes", "KiB", "MiB", "GiB", "TiB"};
@@ -45,28 +33,8 @@ std::string size_text(std::uint64_t bytes) {
   }
   std::array<char, 48> text{};
   const int length =
-      std::snprintf(text.data(), text.size(), unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+      std::snprintf(text.data(), text.size(), "%.*f %s", unit == 0 ? 0 : 1, value, units[unit]);
   return {text.data(), static_cast<std::size_t>(length)};
-}
-
-struct Counts {
-  std::int64_t commits = 0;
-  std::int64_t staged_contents = 0;
-  std::uint64_t packs = 0;
-  std::uint64_t pack_bytes = 0;
-};
-
-Counts counts_of(Catalog& catalog) {
-  return catalog.read([](Database& database) {
-    Counts counts;
-    counts.commits = count_commits(database);
-    counts.staged_contents = count_staged_contents(database);
-    for (const PackRow& pack : all_packs(database)) {
-      ++counts.packs;
-      counts.pack_bytes += pack.size;
-    }
-    return counts;
-  });
 }
 
 // Files of `tree` and below whose tensors hold NaN or infinities, as "PATH: TENSOR: 3 NaN".
@@ -77,7 +45,7 @@ struct HealthWalk {
   std::string found;
 
   void add_tensors(const std::string& path, const ContentRow& content) {
-    const auto health = Json::parse(content.health, nullptr, false);
+    const auto health = nlohmann::json::parse(content.health, nullptr, false);
     if (!health.is_object()) return;
     for (const auto& [tensor, numbers] : health.items()) {
       if (!numbers.is_object()) continue;
@@ -122,12 +90,18 @@ std::vector<FolderEntry> ControlFiles::list() {
 
 std::string ControlFiles::text(Ino ino) {
   switch (ino - first_file) {
-    case 0: return repository_.path().native() + '\n';
-    case 1: return status();
-    case 2: return stats();
-    case 3: return log();
-    case 4: return health();
-    default: fail(Errc::not_found, "no such generated file");
+    case 0:
+      return repository_.path().native() + '\n';
+    case 1:
+      return status();
+    case 2:
+      return stats();
+    case 3:
+      return log();
+    case 4:
+      return health();
+    default:
+      fail(Errc::not_found, "no such generated file");
   }
 }
 
@@ -141,7 +115,8 @@ std::string ControlFiles::status() {
     text += cat("branch      ", working->branch(), "  ",
                 tip && tip->tip ? cat('@', hex(*tip->tip).substr(0, 12)) : std::string("no commit"),
                 branch.pending ? "  changed since" : "", '\n');
-    if (branch.open_writers > 0) text += cat("            ", branch.open_writers, " open for writing\n");
+    if (branch.open_writers > 0)
+      text += cat("            ", branch.open_writers, " open for writing\n");
   }
   text += cat("pending     ", state.pending_commits, " commits\n");
   text += cat("staged      ", state.staged_contents, " contents not packed yet, ",
@@ -151,18 +126,7 @@ std::string ControlFiles::status() {
 }
 
 std::string ControlFiles::stats() {
-  const auto state = capture_.status();
-  const Counts counts = counts_of(repository_.catalog());
-  Json json;
-  json["commits"] = counts.commits;
-  json["packs"] = counts.packs;
-  json["pack_bytes"] = counts.pack_bytes;
-  json["staged_contents"] = counts.staged_contents;
-  json["staged_bytes"] = state.staged_bytes;
-  json["stored_bytes"] = counts.pack_bytes + state.staged_bytes;
-  json["cache_bytes"] = repository_.blocks().cache_bytes();
-  json["pending_commits"] = state.pending_commits;
-  return json_line(json);
+  return stats_json(stats_of(repository_)) + '\n';
 }
 
 // One line of JSON for each commit, the newest first.
@@ -170,27 +134,14 @@ std::string ControlFiles::log() {
   const auto rows = repository_.catalog().read(
       [](Database& database) { return recent_commits(database, 0, logged_max); });
   std::string text;
-  for (const CommitRow& row : rows) {
-    Json json;
-    json["id"] = hex(row.id);
-    json["parents"] = Json::array();
-    for (const CommitId& parent : row.commit.parents) json["parents"].push_back(hex(parent));
-    json["branch"] = row.commit.branch;
-    json["time"] = time_text(row.commit.time_ns);
-    json["author"] = row.commit.author;
-    json["message"] = row.commit.message;
-    json["writer"] = row.commit.writer;
-    json["complete"] = row.commit.complete;
-    const auto metrics = Json::parse(row.commit.metrics, nullptr, false);
-    if (metrics.is_object()) json["metrics"] = metrics;
-    text += json_line(json);
-  }
+  for (const CommitRow& row : rows) text += log_json(row) + '\n';
   return text;
 }
 
 std::string ControlFiles::health() {
   std::string text;
-  for (const std::string& line : repository_.blocks().damage()) text += cat("damaged: ", line, '\n');
+  for (const std::string& line : repository_.blocks().damage())
+    text += cat("damaged: ", line, '\n');
   const auto state = capture_.status();
   if (!state.last_error.empty()) text += cat("last error: ", state.last_error, '\n');
   text += repository_.catalog().read([](Database& database) {

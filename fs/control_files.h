@@ -1,5 +1,5 @@
-// The small text files of `.weightfs/`: what the repository holds and how it fares, written out at the moment
-// they are opened. No state of their own; any thread.
+// The small text files of `.weightfs/`: what the repository holds and how it fares, written out at
+// the moment they are opened. No state of their own; any thread.
 #pragma once
 
 #include <optional>

@@ -103,7 +103,8 @@ std::string failure(std::string_view error, const std::string& message) {
 std::string answer_control(const ControlContext& context, const std::string& request) noexcept {
   try {
     const Json parsed = Json::parse(request, nullptr, false);
-    if (!parsed.is_object()) return failure(name_of(Errc::invalid), "the request is no JSON object");
+    if (!parsed.is_object())
+      return failure(name_of(Errc::invalid), "the request is no JSON object");
     return answer(context, parsed).dump(-1, ' ', false, Json::error_handler_t::replace);
   } catch (const Error& error) {
     return failure(name_of(error.code()), error.what());

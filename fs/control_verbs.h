@@ -16,7 +16,8 @@ struct ControlContext {
   std::function<bool()> stopping;  // waiting ends when this says so
 };
 
-// {"verb":"status"|"wait"|"commit"|"branch"|"delete_branch"|"tag"|"delete_tag", ...} gives {"ok":true, ...} or
+// {"verb":"status"|"wait"|"commit"|"branch"|"delete_branch"|"tag"|"delete_tag", ...} gives
+// {"ok":true, ...} or
 // {"ok":false,"error":NAME OF THE CODE,"message":TEXT}.
 std::string answer_control(const ControlContext& context, const std::string& request) noexcept;
 

@@ -1,6 +1,7 @@
-// The mount without a kernel: one function for each operation, in plain values. It finds out what an inode
-// number stands for (the top folder, a generated file, an entry of a commit, a symlink made by a lookup, or a
-// node of a working folder) and asks the part that owns it. Owns the handles; no other state of its own.
+// The mount without a kernel: one function for each operation, in plain values. It finds out what
+// an inode number stands for (the top folder, a generated file, an entry of a commit, a symlink
+// made by a lookup, or a node of a working folder) and asks the part that owns it. Owns the
+// handles; no other state of its own.
 //
 // Functions throw Error; a name that is absent is a value, for programs probe names all the time.
 // lookup() and every function that gives an EntryReply count one lookup, which forget() takes back.
@@ -57,7 +58,8 @@ class FileSystem {
 
   // lookup.cc
   std::optional<EntryReply> lookup(Ino folder, std::string_view name);
-  double absent_timeout_seconds(Ino folder) const noexcept;  // how long an absent name may be remembered
+  double absent_timeout_seconds(
+      Ino folder) const noexcept;  // how long an absent name may be remembered
   void forget(Ino ino, std::uint64_t lookups) noexcept;
 
   // attributes.cc
@@ -76,7 +78,8 @@ class FileSystem {
   void remove_folder(Ino folder, std::string_view name);
   void rename(Ino from_folder, std::string_view from, Ino to_folder, std::string_view to,
               Existing existing);
-  // Throws what a change of the folder would meet before it is tried: Errc::read_only in commits and so on.
+  // Throws what a change of the folder would meet before it is tried: Errc::read_only in commits
+  // and so on.
   void require_writable(Ino folder);
 
   // read.cc
@@ -98,7 +101,8 @@ class FileSystem {
   // folders.cc
   FolderHandle* open_folder(Ino folder);
   void release_folder(FolderHandle* handle) noexcept;
-  // "." and "..", then the names. Reads them anew when `from_start`; the same list goes on otherwise.
+  // "." and "..", then the names. Reads them anew when `from_start`; the same list goes on
+  // otherwise.
   Listing list(FolderHandle& handle, bool from_start);
   void sync_folder(Ino folder);
 
@@ -114,18 +118,18 @@ class FileSystem {
   static NodeId node_of(Ino ino) noexcept { return static_cast<NodeId>(ino); }
   static Ino ino_of(NodeId node) noexcept { return static_cast<Ino>(node); }
 
-  std::shared_ptr<Working> working(Ino ino);           // throws Errc::not_found
+  std::shared_ptr<Working> working(Ino ino);               // throws Errc::not_found
   std::shared_ptr<Working> branch(std::string_view name);  // null: there is none
-  [[noreturn]] static void refuse(Place place);        // a change of what cannot be changed
-  std::shared_ptr<Working> changeable(Ino ino);        // refuse() unless it is of a working folder
+  [[noreturn]] static void refuse(Place place);            // a change of what cannot be changed
+  std::shared_ptr<Working> changeable(Ino ino);  // refuse() unless it is of a working folder
 
   // lookup.cc
   std::optional<EntryReply> lookup_top(std::string_view name);
   std::optional<EntryReply> lookup_revision(Working& working, NodeId folder, std::string_view name);
-  std::optional<EntryReply> entry_at_revision(Working& working, NodeId folder, std::string_view name,
-                                              std::size_t base_length, const CommitId& commit);
+  std::optional<EntryReply> entry_at_revision(Working& working, NodeId folder,
+                                              std::string_view name, std::size_t base_length,
+                                              const CommitId& commit);
   std::optional<CommitId> commit_of(std::string_view revision);
-  std::optional<CommitId> commit_at_top(std::string_view name);
   std::string path_of(Working& working, NodeId folder);
   EntryReply branch_reply(Working& working);
   EntryReply commit_reply(const SnapshotNode& node) const;

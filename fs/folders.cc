@@ -44,7 +44,8 @@ std::vector<FolderEntry> FileSystem::list_top() {
     const Ino ino = Links::ino_of(root_ino, name);
     listed.push_back({std::move(name), ino, S_IFLNK});
   };
-  const auto refs = repository_.catalog().read([](Database& database) { return all_refs(database); });
+  const auto refs =
+      repository_.catalog().read([](Database& database) { return all_refs(database); });
   for (const Ref& ref : refs) {
     if (ref.kind == RefKind::tag) {
       add_link(cat('@', ref.name));
@@ -83,8 +84,12 @@ Listing FileSystem::list(FolderHandle& handle, bool from_start) {
   Ino parent = root_ino;
   std::vector<FolderEntry> names;
   switch (place_of(handle.ino)) {
-    case Place::top: names = list_top(); break;
-    case Place::control_folder: names = ControlFiles::list(); break;
+    case Place::top:
+      names = list_top();
+      break;
+    case Place::control_folder:
+      names = ControlFiles::list();
+      break;
     case Place::commit: {
       const auto node = snapshots_.find(handle.ino);
       names = snapshots_.list(*node);

@@ -1,5 +1,6 @@
-// What is behind the descriptors that programs hold: an open file or an open folder. A handle lives from
-// open to release; a file handle does not change meanwhile, so reads of one file share no lock here.
+// What is behind the descriptors that programs hold: an open file or an open folder. A handle lives
+// from open to release; a file handle does not change meanwhile, so reads of one file share no lock
+// here.
 #pragma once
 
 #include <memory>
@@ -35,7 +36,7 @@ struct Handle {
   std::variant<WorkingHandle, CommitHandle, TextHandle> of;
   std::unique_ptr<ReadAhead> ahead;  // null: nothing to decode
   Caching caching = Caching::keep;
-  bool flushes = false;              // close(2) of a descriptor has to be told
+  bool flushes = false;  // close(2) of a descriptor has to be told
 };
 
 using Listing = std::shared_ptr<const std::vector<FolderEntry>>;

@@ -1,6 +1,6 @@
-// Symlinks that exist because somebody looked them up: moving names of commits (`@main~3`) and folders at a
-// revision (`sub@v1`). A link has one inode number as long as the kernel knows it, and the target of its last
-// lookup. Any thread.
+// Symlinks that exist because somebody looked them up: moving names of commits (`@main~3`) and
+// folders at a revision (`sub@v1`). A link has one inode number as long as the kernel knows it, and
+// the target of its last lookup. Any thread.
 #pragma once
 
 #include <optional>

@@ -88,22 +88,7 @@ EntryReply FileSystem::link_reply(Ino parent, std::string_view name, std::string
 
 std::optional<CommitId> FileSystem::commit_of(std::string_view revision) {
   if (!is_revision_text(revision)) return std::nullopt;
-  return repository_.catalog().read(
-      [&](Database& database) { return find_revision(database, revision); });
-}
-
-// The commit that `name`, of the top folder and starting with '@', stands for.
-std::optional<CommitId> FileSystem::commit_at_top(std::string_view name) {
-  const auto row_id = [&](auto query) -> std::optional<CommitId> {
-    const auto row = repository_.catalog().read(query);
-    if (!row) return std::nullopt;
-    return row->id;
-  };
-  if (name == "@latest") return row_id([](Database& database) { return newest_commit(database); });
-  if (name == "@latest-complete") {
-    return row_id([](Database& database) { return newest_complete_commit(database); });
-  }
-  return commit_of(name.substr(1));
+  return try_resolve(repository_, revision);
 }
 
 std::optional<EntryReply> FileSystem::lookup_top(std::string_view name) {
@@ -127,7 +112,7 @@ std::optional<EntryReply> FileSystem::lookup_top(std::string_view name) {
     if (!node) return std::nullopt;
     return commit_reply(*node);
   }
-  const auto commit = commit_at_top(name);
+  const auto commit = commit_of(name.substr(1));
   if (!commit) return std::nullopt;
   return link_reply(root_ino, name, cat('@', snapshots_.name_of(*commit)));
 }
@@ -172,7 +157,8 @@ std::optional<EntryReply> FileSystem::entry_at_revision(Working& working, NodeId
   return link_reply(ino_of(folder), name, cat(target, '@', snapshots_.name_of(commit), '/', path));
 }
 
-// NAME@REVISION in a working folder. A revision that starts with '~', '^' or '{' is one of the branch.
+// NAME@REVISION in a working folder. A revision that starts with '~', '^' or '{' is one of the
+// branch.
 std::optional<EntryReply> FileSystem::lookup_revision(Working& working, NodeId folder,
                                                       std::string_view name) {
   for (auto at = name.find('@', 1); at != name.npos; at = name.find('@', at + 1)) {
@@ -190,7 +176,8 @@ std::optional<EntryReply> FileSystem::lookup_revision(Working& working, NodeId f
 std::optional<EntryReply> FileSystem::lookup(Ino folder, std::string_view name) {
   if (name.size() > 255) fail(Errc::name_too_long, "a name has at most 255 bytes");
   switch (place_of(folder)) {
-    case Place::top: return lookup_top(name);
+    case Place::top:
+      return lookup_top(name);
     case Place::control_folder: {
       const auto ino = ControlFiles::find(name);
       if (!ino) return std::nullopt;
@@ -209,7 +196,8 @@ std::optional<EntryReply> FileSystem::lookup(Ino folder, std::string_view name) 
       return lookup_revision(*owner, node_of(folder), name);
     }
     case Place::control_file:
-    case Place::link: break;
+    case Place::link:
+      break;
   }
   fail(Errc::not_folder, "this is no folder");
 }
@@ -222,16 +210,22 @@ double FileSystem::absent_timeout_seconds(Ino folder) const noexcept {
 void FileSystem::forget(Ino ino, std::uint64_t lookups) noexcept {
   try {
     switch (place_of(ino)) {
-      case Place::commit: snapshots_.forget(ino, lookups); break;
-      case Place::link: links_.forget(ino, lookups); break;
+      case Place::commit:
+        snapshots_.forget(ino, lookups);
+        break;
+      case Place::link:
+        links_.forget(ino, lookups);
+        break;
       case Place::working:
-        if (const auto owner = capture_.find(node_of(ino)); owner && owner->root() != node_of(ino)) {
+        if (const auto owner = capture_.find(node_of(ino));
+            owner && owner->root() != node_of(ino)) {
           owner->forget(node_of(ino), lookups);
         }
         break;
       case Place::top:
       case Place::control_folder:
-      case Place::control_file: break;
+      case Place::control_file:
+        break;
     }
   } catch (const std::exception&) {
     // A node kept too long costs memory; the kernel waits for no answer.

@@ -6,7 +6,9 @@
 
 namespace wfs {
 
-void FileSystem::require_writable(Ino folder) { changeable(folder); }
+void FileSystem::require_writable(Ino folder) {
+  changeable(folder);
+}
 
 EntryReply FileSystem::make_file(Ino folder, std::string_view name, mode_t mode,
                                  const Caller& caller) {

@@ -46,7 +46,9 @@ AttributesReply setattr(const Call& call, fuse_ino_t ino, struct stat* wanted, i
   return call.files.change(ino, changes);
 }
 
-TargetAnswer readlink(const Call& call, fuse_ino_t ino) { return {call.files.target_of(ino)}; }
+TargetAnswer readlink(const Call& call, fuse_ino_t ino) {
+  return {call.files.target_of(ino)};
+}
 
 EntryReply mknod(const Call& call, fuse_ino_t parent, const char* name, mode_t mode, dev_t) {
   call.files.require_writable(parent);
@@ -94,8 +96,8 @@ EntryReply link(const Call& call, fuse_ino_t ino, fuse_ino_t new_parent, const c
 
 OpenMode mode_of(int flags) {
   const int access = flags & O_ACCMODE;
-  // Appending is left to the kernel, which knows the size and sends the offset: a page of a shared mapping
-  // may come through an appending descriptor and belongs where it is.
+  // Appending is left to the kernel, which knows the size and sends the offset: a page of a shared
+  // mapping may come through an appending descriptor and belongs where it is.
   return {.reads = access != O_WRONLY,
           .writes = access != O_RDONLY || (flags & O_TRUNC) != 0,
           .truncates = (flags & O_TRUNC) != 0,
@@ -117,8 +119,8 @@ OpenAnswer open(const Call& call, fuse_ino_t ino, fuse_file_info* info) {
 
 CreateAnswer create(const Call& call, fuse_ino_t parent, const char* name, mode_t mode,
                     fuse_file_info* info) {
-  CreateAnswer made{*info, call.files.create(parent, name, mode & 07777, mode_of(info->flags),
-                                             call.caller())};
+  CreateAnswer made{
+      *info, call.files.create(parent, name, mode & 07777, mode_of(info->flags), call.caller())};
   set_open(made.info, made.created.handle);
   return made;
 }
@@ -181,7 +183,8 @@ OpenFolderAnswer opendir(const Call& call, fuse_ino_t ino, fuse_file_info* info)
 }
 
 // Adds one entry to what is left of the buffer; false when it has no room.
-using AddEntry = std::function<bool(FolderAnswer&, std::size_t room, const FolderEntry&, off_t next)>;
+using AddEntry =
+    std::function<bool(FolderAnswer&, std::size_t room, const FolderEntry&, off_t next)>;
 
 FolderAnswer list_some(const Call& call, std::size_t size, off_t offset, fuse_file_info* info,
                        const AddEntry& add) {
@@ -195,20 +198,22 @@ FolderAnswer list_some(const Call& call, std::size_t size, off_t offset, fuse_fi
   return listed;
 }
 
-FolderAnswer readdir(const Call& call, fuse_ino_t, size_t size, off_t offset, fuse_file_info* info) {
-  return list_some(call, size, offset, info,
-                   [&](FolderAnswer& to, std::size_t room, const FolderEntry& entry, off_t next) {
-                     const char* name = entry.name.c_str();
-                     const auto needed = fuse_add_direntry(call.request, nullptr, 0, name, nullptr, 0);
-                     if (needed > room) return false;
-                     struct stat stat {};
-                     stat.st_ino = entry.ino;
-                     stat.st_mode = entry.type;
-                     const auto at = to.bytes.size();
-                     to.bytes.resize(at + needed);
-                     fuse_add_direntry(call.request, to.bytes.data() + at, needed, name, &stat, next);
-                     return true;
-                   });
+FolderAnswer readdir(const Call& call, fuse_ino_t, size_t size, off_t offset,
+                     fuse_file_info* info) {
+  return list_some(
+      call, size, offset, info,
+      [&](FolderAnswer& to, std::size_t room, const FolderEntry& entry, off_t next) {
+        const char* name = entry.name.c_str();
+        const auto needed = fuse_add_direntry(call.request, nullptr, 0, name, nullptr, 0);
+        if (needed > room) return false;
+        struct stat stat {};
+        stat.st_ino = entry.ino;
+        stat.st_mode = entry.type;
+        const auto at = to.bytes.size();
+        to.bytes.resize(at + needed);
+        fuse_add_direntry(call.request, to.bytes.data() + at, needed, name, &stat, next);
+        return true;
+      });
 }
 
 FolderAnswer readdirplus(const Call& call, fuse_ino_t folder, size_t size, off_t offset,
@@ -247,7 +252,9 @@ Done fsyncdir(const Call& call, fuse_ino_t ino, int, fuse_file_info*) {
   return {};
 }
 
-struct statvfs statfs(const Call& call, fuse_ino_t) { return call.files.space(); }
+struct statvfs statfs(const Call& call, fuse_ino_t) {
+  return call.files.space();
+}
 
 Done setxattr(const Call& call, fuse_ino_t ino, const char* name, const char* value, size_t size,
               int flags) {
@@ -330,8 +337,8 @@ void init(void* data, fuse_conn_info* connection) noexcept {
   connection->congestion_threshold = 48;
   connection->want |= connection->capable & (FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS |
                                              FUSE_CAP_READDIRPLUS | FUSE_CAP_ATOMIC_O_TRUNC);
-  // Splicing copies more than it saves; caches are kept valid by us, and written through; the kernel takes
-  // set-user-id bits away itself.
+  // Splicing copies more than it saves; caches are kept valid by us, and written through; the
+  // kernel takes set-user-id bits away itself.
   connection->want &= ~static_cast<unsigned>(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
                                              FUSE_CAP_SPLICE_MOVE | FUSE_CAP_AUTO_INVAL_DATA |
                                              FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_HANDLE_KILLPRIV);

@@ -1,6 +1,6 @@
-// The edge between the kernel and FileSystem: takes each request apart, calls one function, and answers
-// exactly once, with what it gave or with the errno of the Error it threw. The only place that knows
-// requests. Runs on the threads of libfuse.
+// The edge between the kernel and FileSystem: takes each request apart, calls one function, and
+// answers exactly once, with what it gave or with the errno of the Error it threw. The only place
+// that knows requests. Runs on the threads of libfuse.
 #pragma once
 
 #include <functional>

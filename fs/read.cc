@@ -33,18 +33,21 @@ Handle* FileSystem::open(Ino file, OpenMode mode, const Caller& caller) {
       handle->of = TextHandle{control_files_.text(file)};
       handle->caching = Caching::direct;
       return keep(std::move(handle));
-    case Place::working: break;
-    default: fail(Errc::is_folder, "this is no file");
+    case Place::working:
+      break;
+    default:
+      fail(Errc::is_folder, "this is no file");
   }
   const auto owner = working(file);
   handle->of = WorkingHandle{owner->open(node_of(file), mode, caller)};
-  // What is only written goes past the page cache, in pieces of the writer's own size. Whoever also reads
-  // may want to map the file, which needs the cache.
+  // What is only written goes past the page cache, in pieces of the writer's own size. Whoever also
+  // reads may want to map the file, which needs the cache.
   handle->caching = mode.writes && !mode.reads ? Caching::direct : Caching::keep;
   handle->flushes = mode.writes;
   if (!mode.writes && !mode.truncates) {
     if (const auto content = owner->content_of(node_of(file))) {
-      handle->ahead = ReadAhead::over(repository_.contents().open(*content), ahead_pool_, ahead_max_);
+      handle->ahead =
+          ReadAhead::over(repository_.contents().open(*content), ahead_pool_, ahead_max_);
     }
   }
   return keep(std::move(handle));
@@ -81,7 +84,8 @@ std::size_t FileSystem::read(Handle& handle, std::uint64_t offset, MutableBytes 
 }
 
 std::uint64_t FileSystem::seek(Handle& handle, std::uint64_t from, int whence) {
-  if (auto* working = std::get_if<WorkingHandle>(&handle.of)) return working->file->seek(from, whence);
+  if (auto* working = std::get_if<WorkingHandle>(&handle.of))
+    return working->file->seek(from, whence);
   const auto* commit = std::get_if<CommitHandle>(&handle.of);
   if (!commit || (whence != SEEK_DATA && whence != SEEK_HOLE)) {
     fail(Errc::invalid, "this file has no holes to look for");

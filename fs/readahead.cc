@@ -8,15 +8,15 @@ namespace wfs {
 namespace {
 
 constexpr std::uint64_t window_first_bytes = 1 << 20;
-// The kernel sends several reads of one reader at a time and they are served in any order: a read this
-// near to the run belongs to it.
+// The kernel sends several reads of one reader at a time and they are served in any order: a read
+// this near to the run belongs to it.
 constexpr std::uint64_t near_bytes = 4 << 20;
 constexpr unsigned run_min = 2;
 
 }  // namespace
 
-std::unique_ptr<ReadAhead> ReadAhead::over(const std::shared_ptr<const ByteSource>& source, Pool& pool,
-                                           std::uint64_t window_max) {
+std::unique_ptr<ReadAhead> ReadAhead::over(const std::shared_ptr<const ByteSource>& source,
+                                           Pool& pool, std::uint64_t window_max) {
   auto content = std::dynamic_pointer_cast<const PackedContent>(source);
   if (!content || window_max < window_first_bytes) return nullptr;
   return std::make_unique<ReadAhead>(std::move(content), pool, window_max);
@@ -24,7 +24,8 @@ std::unique_ptr<ReadAhead> ReadAhead::over(const std::shared_ptr<const ByteSourc
 
 Range ReadAhead::next(Range wanted) {
   auto state = state_.lock();
-  const bool near = wanted.offset <= state->end + near_bytes && wanted.end() + near_bytes >= state->end;
+  const bool near =
+      wanted.offset <= state->end + near_bytes && wanted.end() + near_bytes >= state->end;
   if (!near) {
     *state = State{.end = wanted.end(), .window = 0, .asked = wanted.end(), .run = 0};
     return {};

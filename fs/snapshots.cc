@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "index/commit_rows.h"
 
@@ -21,16 +23,19 @@ bool all_hex(std::string_view text) noexcept {
                      [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
-}  // namespace
-
 mode_t type_of(Kind kind) noexcept {
   switch (kind) {
-    case Kind::file: return S_IFREG;
-    case Kind::folder: return S_IFDIR;
-    case Kind::symlink: return S_IFLNK;
+    case Kind::file:
+      return S_IFREG;
+    case Kind::folder:
+      return S_IFDIR;
+    case Kind::symlink:
+      return S_IFLNK;
   }
   return S_IFREG;
 }
+
+}  // namespace
 
 std::string Snapshots::name_of(const CommitId& id) {
   const std::string digits = hex(id);
@@ -199,9 +204,15 @@ Attributes Snapshots::attributes(const SnapshotNode& node) const {
   Attributes attributes;
   attributes.ino = node.ino;
   switch (node.entry.kind) {
-    case Kind::file: attributes.mode = S_IFREG | (node.entry.executable ? 0555 : 0444); break;
-    case Kind::folder: attributes.mode = S_IFDIR | 0555; break;
-    case Kind::symlink: attributes.mode = S_IFLNK | 0777; break;
+    case Kind::file:
+      attributes.mode = S_IFREG | (node.entry.executable ? 0555 : 0444);
+      break;
+    case Kind::folder:
+      attributes.mode = S_IFDIR | 0555;
+      break;
+    case Kind::symlink:
+      attributes.mode = S_IFLNK | 0777;
+      break;
   }
   attributes.links = node.entry.kind == Kind::folder ? 2 : 1;
   attributes.uid = uid_;

@@ -1,7 +1,7 @@
-// Commits as the mount shows them: read-only folders that never change. A node is one entry of one commit;
-// its inode number is a hash of both, so every name that leads to it leads to one page cache. Trees are
-// loaded once and kept while they are wanted. Nodes live as long as the kernel knows them.
-// Any thread; no lock is held over the index.
+// Commits as the mount shows them: read-only folders that never change. A node is one entry of one
+// commit; its inode number is a hash of both, so every name that leads to it leads to one page
+// cache. Trees are loaded once and kept while they are wanted. Nodes live as long as the kernel
+// knows them. Any thread; no lock is held over the index.
 #pragma once
 
 #include <list>
@@ -13,6 +13,7 @@
 
 #include "base/guarded.h"
 #include "fs/types.h"
+#include "index/model.h"
 #include "index/repository.h"
 
 namespace wfs {
@@ -21,8 +22,8 @@ struct SnapshotNode {
   Ino ino = 0;
   CommitId commit;
   std::int64_t commit_time_ns = 0;
-  std::string path;   // below the folder of the commit; empty: that folder itself
-  TreeEntry entry;    // of the folder of the commit: a folder without a name
+  std::string path;  // below the folder of the commit; empty: that folder itself
+  TreeEntry entry;   // of the folder of the commit: a folder without a name
 };
 
 using SnapshotNodePtr = std::shared_ptr<const SnapshotNode>;
@@ -32,7 +33,8 @@ class Snapshots {
   Snapshots(Repository& repository, uid_t uid, gid_t gid)
       : repository_(repository), uid_(uid), gid_(gid) {}
 
-  // The name of a commit's folder without the '@': 12 digits of its id, all of them when 12 are ambiguous.
+  // The name of a commit's folder without the '@': 12 digits of its id, all of them when 12 are
+  // ambiguous.
   std::string name_of(const CommitId& id);
   // The commit that has exactly this name.
   std::optional<CommitId> named(std::string_view name);
@@ -81,8 +83,5 @@ class Snapshots {
   Guarded<Nodes> nodes_;
   Guarded<Trees> trees_;
 };
-
-// The file type bits of a kind of entry.
-mode_t type_of(Kind kind) noexcept;
 
 }  // namespace wfs

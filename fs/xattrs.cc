@@ -31,8 +31,7 @@ std::string FileSystem::tensors_of(const ContentId& content) {
   const auto add = [&](const Tensor& tensor) {
     if (full) return;
     const nlohmann::json json = {tensor.name, std::string(name_of(tensor.dtype)), tensor.shape};
-    const std::string one =
-        json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    const std::string one = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     full = text.size() + one.size() + cut_end.size() + 2 > value_max;
     text += full ? std::string(cut_end) : one + ',';
   };
