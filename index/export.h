@@ -1,0 +1,23 @@
+// Writes a commit as plain files.
+#pragma once
+
+#include <functional>
+
+#include "index/repository.h"
+
+namespace wfs {
+
+struct Exported {
+  std::uint64_t files = 0;
+  std::uint64_t bytes = 0;
+};
+
+// Writes the files, folders and symlinks of `commit` into `destination`, which must be missing or an empty
+// folder, with their times and the executable bit. Every block is verified as it is read. What was written
+// before a failure stays. `progress(bytes done)` is called now and then.
+// Throws Errc::not_empty, Errc::not_folder, Errc::corrupt, Errc::io.
+Exported export_tree(Repository& repository, const CommitId& commit,
+                     const stdfs::path& destination,
+                     const std::function<void(std::uint64_t)>& progress);
+
+}  // namespace wfs
