@@ -67,6 +67,7 @@ class Repository:
         self.options = ["--settle", str(SETTLE), *mount_options]
         self.pid = None
         self.watchdog = None
+        self.watch_seconds = 105  # a mount that lives longer is taken for hung; 0: never
 
     # The command line.
 
@@ -98,10 +99,11 @@ class Repository:
         device = mounted_device(self.mnt)
         assert device, "mountctl mount returned 0 but nothing is mounted"
         self.abort_file = f"/sys/fs/fuse/connections/{device.split(':')[1]}/abort"
-        self.watchdog = subprocess.Popen(
-            ["sh", "-c", f"sleep {int(105 * SLOW)}; echo 1 > {self.abort_file}"],
-            start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL)
+        if self.watch_seconds:
+            self.watchdog = subprocess.Popen(
+                ["sh", "-c", f"sleep {int(self.watch_seconds * SLOW)}; echo 1 > {self.abort_file}"],
+                start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL)
         return self
 
     def status(self):

@@ -32,11 +32,18 @@ class Sequence:
         self.done = []
 
     def path(self):
-        folder = self.random.choice(FOLDERS)
-        return os.path.join(folder, self.random.choice(NAMES)) if folder else self.random.choice(NAMES)
+        """A file that is there, most often; else any of the names."""
+        if self.random.random() < 0.7:
+            files = [name for name, (kind, _) in wfs.listing(self.reference).items() if kind != "folder"]
+            if files:
+                return self.random.choice(files)
+        return self.new_path()
+
+    def new_path(self):
+        return os.path.join(self.random.choice(FOLDERS), self.random.choice(NAMES))
 
     def any_path(self):
-        return self.random.choice([f for f in FOLDERS if f]) if self.random.random() < 0.3 else self.path()
+        return self.random.choice(FOLDERS[1:]) if self.random.random() < 0.3 else self.new_path()
 
     def data(self, limit=None):
         size = min(self.random.choice(SIZES), limit or 1 << 30)
@@ -58,14 +65,14 @@ class Sequence:
             raise AssertionError(f"{text}: the disk says {shown[0]}, the mount {shown[1]}\n" + "\n".join(self.done[-25:]))
 
     def step(self):
-        operations = [(8, self.write), (6, self.patch), (5, self.append), (4, self.truncate), (5, self.unlink),
-                      (4, self.rename), (4, self.mkdir), (2, self.rmdir), (2, self.link), (2, self.symlink),
+        operations = [(8, self.write), (6, self.patch), (5, self.append), (4, self.truncate), (4, self.unlink),
+                      (5, self.rename), (4, self.mkdir), (2, self.rmdir), (2, self.link), (2, self.symlink),
                       (2, self.chmod), (2, self.utime), (6, self.read), (2, self.map_write), (2, self.list),
                       (3, self.save), (1, self.copy_range), (1, self.write_after_unlink)]
         self.random.choices([o for _, o in operations], [w for w, _ in operations])[0]()
 
     def write(self):
-        path, data = self.path(), self.data()
+        path, data = self.random.choice([self.path, self.new_path])(), self.data()
         self.both(f"write {path} {len(data)}", lambda top: (top / path).write_bytes(data))
 
     def patch(self):
@@ -92,11 +99,11 @@ class Sequence:
         self.both(f"truncate {path} {size}", lambda top: os.truncate(top / path, size))
 
     def unlink(self):
-        path = self.any_path()
+        path = self.random.choice([self.path, self.any_path])()
         self.both(f"unlink {path}", lambda top: os.unlink(top / path))
 
     def rename(self):
-        a, b = self.any_path(), self.any_path()
+        a, b = self.random.choice([self.path, self.any_path])(), self.any_path()
         self.both(f"rename {a} {b}", lambda top: os.rename(top / a, top / b))
 
     def mkdir(self):
@@ -108,19 +115,19 @@ class Sequence:
         self.both(f"rmdir {path}", lambda top: os.rmdir(top / path))
 
     def link(self):
-        a, b = self.path(), self.path()
+        a, b = self.path(), self.new_path()
         self.both(f"link {a} {b}", lambda top: os.link(top / a, top / b))
 
     def symlink(self):
-        target, path = self.random.choice(NAMES), self.path()
+        target, path = self.random.choice(NAMES), self.new_path()
         self.both(f"symlink {target} {path}", lambda top: os.symlink(target, top / path))
 
     def chmod(self):
-        path, mode = self.any_path(), self.random.choice([0o600, 0o644, 0o755, 0o700])
+        path, mode = self.random.choice([self.path, self.any_path])(), self.random.choice([0o600, 0o644, 0o755, 0o700])
         self.both(f"chmod {path} {mode:o}", lambda top: os.chmod(top / path, mode))
 
     def utime(self):
-        path, when = self.any_path(), self.random.randrange(1 << 60)
+        path, when = self.random.choice([self.path, self.any_path])(), self.random.randrange(1 << 60)
         self.both(f"utime {path} {when}", lambda top: (os.utime(top / path, ns=(when, when)), (top / path).stat().st_mtime_ns)[1])
 
     def read(self):
@@ -152,7 +159,7 @@ class Sequence:
 
     def save(self):
         """As safetensors does: write a temporary file, rename it over the target while it is open."""
-        path, data = self.path(), self.data()
+        path, data = self.random.choice([self.path, self.new_path])(), self.data()
 
         def act(top):
             temporary = (top / path).parent / ".tmpsave"
