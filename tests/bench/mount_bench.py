@@ -9,6 +9,7 @@ disk. Each figure is the median of --rounds runs, and every ratio is to the same
 this run. "cold": the page cache of the file is dropped before (posix_fadvise), and so is the mount's
 folder of decoded files, by remounting; the machine beneath may cache on.
 """
+
 import argparse
 import importlib.util
 import json
@@ -56,6 +57,7 @@ def touch_mapped(files):
 def load_safetensors(files):
     """Load and use every tensor: loading alone maps and reads nothing."""
     from safetensors.torch import load_file
+
     for path in files:
         if path.suffix == ".safetensors":
             for tensor in load_file(path).values():
@@ -87,7 +89,9 @@ def drop_pages(files):
 
 def memory(pid):
     """(resident, peak) of a process in bytes."""
-    fields = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
+    fields = dict(
+        line.split(":", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    )
     return tuple(int(fields[key].split()[0]) * 1024 for key in ("VmRSS", "VmHWM"))
 
 
@@ -118,11 +122,19 @@ class Bench:
         self.add(name, unit, statistics.median(plain), statistics.median(ours))
 
     def add(self, name, unit, plain, ours):
-        row = {"name": name, "unit": unit, "plain": plain, "mount": ours,
-               "ratio": ours / plain if plain else None}
+        row = {
+            "name": name,
+            "unit": unit,
+            "plain": plain,
+            "mount": ours,
+            "ratio": ours / plain if plain else None,
+        }
         self.rows.append(row)
-        print(f"{name:<46}{'' if plain is None else f'{plain:12.1f}':>12}{ours:12.1f} {unit:<6}"
-              f"{'' if row['ratio'] is None else format(row['ratio'], '10.2f')}", flush=True)
+        print(
+            f"{name:<46}{'' if plain is None else f'{plain:12.1f}':>12}{ours:12.1f} {unit:<6}"
+            f"{'' if row['ratio'] is None else format(row['ratio'], '10.2f')}",
+            flush=True,
+        )
 
     def cold_mount(self):
         """The committed files with nothing of them cached: neither pages nor decoded files."""
@@ -133,8 +145,10 @@ class Bench:
         return self.files(self.repo.at(self.commit) / "weights")
 
     def run(self):
-        print(f"{self.size / MB:.0f} MB of files, median of {self.rounds}\n"
-              f"{'':<46}{'plain disk':>12}{'mount':>12} {'':<6}{'ratio':>10}")
+        print(
+            f"{self.size / MB:.0f} MB of files, median of {self.rounds}\n"
+            f"{'':<46}{'plain disk':>12}{'mount':>12} {'':<6}{'ratio':>10}"
+        )
         self.copy_in()
         plain = self.files(self.plain)
         speed = lambda taken: self.size / MB / taken
@@ -143,7 +157,10 @@ class Bench:
             def of_plain():
                 drop_pages(plain)
                 return speed(clock(lambda: act(plain)))
-            return of_plain, lambda: (lambda files: speed(clock(lambda: act(files))))(self.cold_mount())
+
+            return of_plain, lambda: (lambda files: speed(clock(lambda: act(files))))(
+                self.cold_mount()
+            )
 
         self.row("cold sequential read, 1 MiB", "MB/s", *cold(read_all))
         self.row("cold mmap, one touch a page", "MB/s", *cold(touch_mapped))
@@ -153,7 +170,9 @@ class Bench:
 
         def warm(act):
             act(plain), act(shown)
-            return lambda: speed(clock(lambda: act(plain))), lambda: speed(clock(lambda: act(shown)))
+            return lambda: speed(clock(lambda: act(plain))), lambda: speed(
+                clock(lambda: act(shown))
+            )
 
         self.row("warm sequential read, 1 MiB", "MB/s", *warm(read_all))
         self.row("warm mmap, one touch a page", "MB/s", *warm(touch_mapped))
@@ -164,16 +183,30 @@ class Bench:
         def cold_random():
             drop_pages(plain)
             return count / random_reads(plain, count, 1)
-        self.row("cold random 4 KiB reads, queue depth 1", "op/s", cold_random,
-                 lambda: count / random_reads(self.cold_mount(), count, 1))
+
+        self.row(
+            "cold random 4 KiB reads, queue depth 1",
+            "op/s",
+            cold_random,
+            lambda: count / random_reads(self.cold_mount(), count, 1),
+        )
         shown = self.files(self.repo.at(self.commit) / "weights")
         read_all(shown)
-        self.row("warm random 4 KiB reads, queue depth 1", "op/s", lambda: count / random_reads(plain, count, 2),
-                 lambda: count / random_reads(shown, count, 2))
+        self.row(
+            "warm random 4 KiB reads, queue depth 1",
+            "op/s",
+            lambda: count / random_reads(plain, count, 2),
+            lambda: count / random_reads(shown, count, 2),
+        )
         self.memory_while_reading()
         stats = self.repo.stats()
         self.add("bytes on disk, one copy", "MB", self.size / MB, self.one_copy / MB)
-        self.add("bytes on disk, all copies so far", "MB", stats["logical_bytes"] / MB, stats["stored_bytes"] / MB)
+        self.add(
+            "bytes on disk, all copies so far",
+            "MB",
+            stats["logical_bytes"] / MB,
+            stats["stored_bytes"] / MB,
+        )
 
     def copy_in(self):
         """cp of the folder; then how long until it is a commit, and until it is encoded."""
@@ -203,7 +236,9 @@ class Bench:
         if asked:
             self.add("mountctl commit -m right after cp", "s", None, statistics.median(asked))
         self.add("last close to encoded, first copy", "s", None, self.first_encode)
-        self.add("last close to encoded, median (duplicates)", "s", None, statistics.median(encoded))
+        self.add(
+            "last close to encoded, median (duplicates)", "s", None, statistics.median(encoded)
+        )
         self.add("daemon's peak memory after this", "MB", None, memory(self.repo.pid)[1] / MB)
 
     def memory_while_reading(self):
@@ -216,15 +251,23 @@ class Bench:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("weights", nargs="?", type=pathlib.Path)
-    parser.add_argument("--mountctl", help="default: WEIGHTFS_MOUNTCTL, else build/release/bin/mountctl")
+    parser.add_argument(
+        "--mountctl", help="default: WEIGHTFS_MOUNTCTL, else build/release/bin/mountctl"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scratch", type=pathlib.Path, help="a folder on the disk to measure")
-    parser.add_argument("--json", action="store_true", help="also print the rows as JSON lines at the end")
+    parser.add_argument(
+        "--json", action="store_true", help="also print the rows as JSON lines at the end"
+    )
     given = parser.parse_args()
     release = pathlib.Path(__file__).resolve().parents[2] / "build/release/bin/mountctl"
-    os.environ["WEIGHTFS_MOUNTCTL"] = given.mountctl or os.environ.get("WEIGHTFS_MOUNTCTL", str(release))
+    os.environ["WEIGHTFS_MOUNTCTL"] = given.mountctl or os.environ.get(
+        "WEIGHTFS_MOUNTCTL", str(release)
+    )
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="weightfs-bench-", dir=given.scratch)).resolve()
     repo = wfs.Repository(scratch / "at")
     repo.watch_seconds = 0  # a long run is no hung mount

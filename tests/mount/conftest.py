@@ -3,6 +3,7 @@
 With WEIGHTFS_PLAIN=1 the fixture `folder` is a folder of the plain disk: so the expectations of
 test_posix.py and test_random_ops.py are themselves tested against the disk.
 """
+
 import importlib.util
 import os
 import pathlib
@@ -71,8 +72,9 @@ def make_repo(request):
     made = []
 
     def make(*options, mounted=True, root=None):
-        one = wfs.Repository(root or pathlib.Path(tempfile.mkdtemp(prefix="weightfs-test-")).resolve(),
-                             options)
+        one = wfs.Repository(
+            root or pathlib.Path(tempfile.mkdtemp(prefix="weightfs-test-")).resolve(), options
+        )
         made.append(one)
         one.init()
         return one.mount() if mounted else one
@@ -107,11 +109,21 @@ def shared(request):
     assert not wrong, "\n".join(wrong + [log[-4000:]])
 
 
+@pytest.fixture(autouse=True)
+def watch_shared(request):
+    """Each test has the whole watchdog time, also on a shared mount."""
+    if "shared" in request.fixturenames:
+        request.getfixturevalue("shared").watch()
+
+
 if PLAIN:
+
     @pytest.fixture
     def folder(scratch):
         return scratch
+
 else:
+
     @pytest.fixture
     def folder(shared, request):
         """A fresh folder in the working folder of main, on the repository shared by the file."""

@@ -3,6 +3,7 @@
 argv: mountctl, repository, branch folder, branch, first number, journal on the plain disk. A file says in
 its first line which number it is, and its bytes follow from that: so anybody can tell a torn file.
 """
+
 import os
 import pathlib
 import random
@@ -39,8 +40,11 @@ def main():
                     with open(folder / f".tmp{name}", "wb") as file:
                         file.write(data)
                         os.rename(folder / f".tmp{name}", folder / name)
-            done = subprocess.run([mountctl, "commit", "-r", repository, "-b", branch, "-m", f"number {number}"],
-                                  capture_output=True, text=True)
+            done = subprocess.run(
+                [mountctl, "commit", "-r", repository, "-b", branch, "-m", f"number {number}"],
+                capture_output=True,
+                text=True,
+            )
             if done.returncode != 0:
                 sys.exit(3)
             acknowledged.write(f"{done.stdout.strip()} {number}\n")

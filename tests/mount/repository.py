@@ -4,6 +4,7 @@ The daemon of a Repository is known by its process id; nothing here ever signals
 A small watchdog process aborts the FUSE connection of a hung mount, so that a test that is stuck in
 the kernel fails instead of standing still.
 """
+
 import contextlib
 import json
 import os
@@ -16,9 +17,13 @@ import subprocess
 import sys
 import time
 
-SLOW = float(os.environ.get("WEIGHTFS_SLOW", "1"))  # how much slower the program is, under a sanitizer
+SLOW = float(
+    os.environ.get("WEIGHTFS_SLOW", "1")
+)  # how much slower the program is, under a sanitizer
 SETTLE = 0.5 if SLOW == 1 else 1.5  # seconds
-REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|SUMMARY: \w+Sanitizer")
+REPORT = re.compile(
+    r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|SUMMARY: \w+Sanitizer"
+)
 
 
 def mountctl_path():
@@ -66,7 +71,7 @@ class Repository:
         self.mountctl = mountctl_path()
         self.options = ["--settle", str(SETTLE), *mount_options]
         self.pid = None
-        self.watchdog = None
+        self.device = self.abort_file = self.watchdog = None
         self.watch_seconds = 105  # a mount that lives longer is taken for hung; 0: never
 
     # The command line.
@@ -76,14 +81,23 @@ class Repository:
         return self.command(verb, "-r", self.path, *args, status=status, timeout=timeout, cwd=cwd)
 
     def command(self, *args, status=0, timeout=60, cwd=None, env=None):
-        done = subprocess.run([str(self.mountctl), *map(str, args)], capture_output=True, text=True,
-                              errors="replace", timeout=timeout * SLOW, cwd=cwd,
-                              env={**os.environ, **env} if env else None, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            [str(self.mountctl), *map(str, args)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout * SLOW,
+            cwd=cwd,
+            env={**os.environ, **env} if env else None,
+            stdin=subprocess.DEVNULL,
+        )
         if REPORT.search(done.stderr):
             raise AssertionError(done.stderr)
         if status is not None and done.returncode != status:
-            raise AssertionError(f"mountctl {' '.join(map(str, args))}: exit {done.returncode}, not {status}\n"
-                                 f"stdout: {done.stdout}\nstderr: {done.stderr}")
+            raise AssertionError(
+                f"mountctl {' '.join(map(str, args))}: exit {done.returncode}, not {status}\n"
+                f"stdout: {done.stdout}\nstderr: {done.stderr}"
+            )
         return done
 
     def init(self):
@@ -96,22 +110,36 @@ class Repository:
     def mount(self, *options):
         self.command("mount", self.path, self.mnt, *self.options, *options)
         self.pid = self.status()["pid"]
-        device = mounted_device(self.mnt)
-        assert device, "mountctl mount returned 0 but nothing is mounted"
-        self.abort_file = f"/sys/fs/fuse/connections/{device.split(':')[1]}/abort"
-        if self.watch_seconds:
-            self.watchdog = subprocess.Popen(
-                ["sh", "-c", f"sleep {int(self.watch_seconds * SLOW)}; echo 1 > {self.abort_file}"],
-                start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL)
+        self.device = mounted_device(self.mnt)
+        assert self.device, "mountctl mount returned 0 but nothing is mounted"
+        self.abort_file = f"/sys/fs/fuse/connections/{self.device.split(':')[1]}/abort"
+        self.watch()
         return self
+
+    def watch(self):
+        """Give the mount watch_seconds from now on."""
+        self._end_watchdog()
+        if self.watch_seconds:
+            still_ours = f"grep -qF '{self.device} / {self.mnt} ' /proc/self/mountinfo"
+            seconds = int(self.watch_seconds * SLOW)
+            line = f"sleep {seconds}; {still_ours} && echo 1 > {self.abort_file}"
+            nowhere = subprocess.DEVNULL
+            self.watchdog = subprocess.Popen(
+                ["sh", "-c", line],
+                start_new_session=True,
+                stdin=nowhere,
+                stdout=nowhere,
+                stderr=nowhere,
+            )
 
     def status(self):
         return json.loads(self.ctl("status", "--json").stdout.splitlines()[-1])
 
     def quiet(self):
         """Wait until nothing is left to commit or to encode."""
-        state = json.loads(self.ctl("status", "--wait", "--json", timeout=90).stdout.splitlines()[-1])
+        state = json.loads(
+            self.ctl("status", "--wait", "--json", timeout=90).stdout.splitlines()[-1]
+        )
         assert state["pending_commits"] == 0 and state["staged_contents"] == 0, state
         return state
 
@@ -133,6 +161,9 @@ class Repository:
 
     def _forget_daemon(self):
         self.pid = None
+        self._end_watchdog()
+
+    def _end_watchdog(self):
         if self.watchdog:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.watchdog.pid, signal.SIGKILL)
@@ -154,7 +185,9 @@ class Repository:
             if self.pid is not None and alive(self.pid):
                 with contextlib.suppress(OSError):
                     pathlib.Path(self.abort_file).write_text("1")
-            if subprocess.run(["fusermount3", "-uz", str(self.mnt)], capture_output=True).returncode:
+            if subprocess.run(
+                ["fusermount3", "-uz", str(self.mnt)], capture_output=True
+            ).returncode:
                 subprocess.run(["umount", "-l", str(self.mnt)], capture_output=True)
         if self.pid is not None and alive(self.pid):
             with contextlib.suppress(ProcessLookupError):
@@ -165,7 +198,9 @@ class Repository:
             try:
                 done = self.ctl("check", "--data", status=None, timeout=90)
                 if done.returncode:
-                    wrong.append(f"check --data: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+                    wrong.append(
+                        f"check --data: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+                    )
             except (AssertionError, subprocess.TimeoutExpired) as error:
                 wrong.append(f"check --data: {error}")
         log = self.log()
@@ -197,18 +232,23 @@ class Repository:
 
     def wait_commit(self, predicate=lambda commit: True, branch="main", timeout=20):
         """The newest commit of the branch that satisfies the predicate."""
-        return wait_until(lambda: next(filter(predicate, self.history(branch)), None),
-                          "a commit appears", timeout)
+        return wait_until(
+            lambda: next(filter(predicate, self.history(branch)), None), "a commit appears", timeout
+        )
 
     def history(self, branch="main"):
         done = self.ctl("log", branch, "--json", status=None)
-        return [json.loads(line) for line in done.stdout.splitlines()] if done.returncode == 0 else []
+        return (
+            [json.loads(line) for line in done.stdout.splitlines()] if done.returncode == 0 else []
+        )
 
     def wait_for_change(self, tip, branch="main", timeout=20):
         """Wait for a commit newer than tip (an id, or None for the first)."""
+
         def moved():
             newest = next(iter(self.history(branch)), None)
             return newest if newest and newest["id"] != tip else None
+
         return wait_until(moved, f"branch {branch} has moved from {tip}", timeout)
 
     def stats(self):
@@ -226,6 +266,7 @@ class Repository:
 
 
 # Comparing.
+
 
 def listing(folder):
     """path -> (kind, content) of all below a folder: what two equal trees have in common."""
@@ -278,11 +319,20 @@ def copy_plain(source, target):
 
 def run(*args, cwd=None, env=None, timeout=90, status=0):
     """Run a program the way a user would; its output on failure."""
-    done = subprocess.run([str(a) for a in args], cwd=cwd, capture_output=True, text=True,
-                          errors="replace", timeout=timeout * SLOW, stdin=subprocess.DEVNULL,
-                          env={**os.environ, **env} if env else None)
+    done = subprocess.run(
+        [str(a) for a in args],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=timeout * SLOW,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **env} if env else None,
+    )
     if status is not None and done.returncode != status:
-        raise AssertionError(f"{args}: exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+        raise AssertionError(
+            f"{args}: exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        )
     return done
 
 

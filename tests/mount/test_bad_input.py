@@ -1,4 +1,5 @@
 """Bad input: each with its exit status or errno, and a message that names the path and the next step."""
+
 import errno
 import json
 import os
@@ -26,11 +27,31 @@ def fails(repo, *args, status, names=(), cwd=None):
 
 # The repository.
 
-@pytest.mark.parametrize("verb", [["log"], ["status"], ["commit", "-m", "x"], ["check"], ["stats"], ["branch"],
-                                  ["show", "main"], ["rebuild"]], ids=lambda v: v[0])
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["log"],
+        ["status"],
+        ["commit", "-m", "x"],
+        ["check"],
+        ["stats"],
+        ["branch"],
+        ["show", "main"],
+        ["rebuild"],
+    ],
+    ids=lambda v: v[0],
+)
 def test_no_repository_there(unmounted, scratch, verb):
-    told = fails(unmounted, verb[0], "-r", scratch / "absent", *verb[1:], status=NO_REPOSITORY,
-                 names=[scratch / "absent"])
+    told = fails(
+        unmounted,
+        verb[0],
+        "-r",
+        scratch / "absent",
+        *verb[1:],
+        status=NO_REPOSITORY,
+        names=[scratch / "absent"],
+    )
     assert "init" in told
 
 
@@ -41,9 +62,25 @@ def test_no_repository_around_the_current_folder(unmounted, scratch):
 def test_not_a_repository(unmounted, scratch):
     (scratch / "folder").mkdir()
     (scratch / "folder/file").write_text("something else")
-    fails(unmounted, "log", "-r", scratch / "folder", status=NO_REPOSITORY, names=[scratch / "folder"])
-    fails(unmounted, "mount", scratch / "folder", unmounted.mnt, status=NO_REPOSITORY, names=[scratch / "folder"])
-    fails(unmounted, "log", "-r", scratch / "folder/file", status=NO_REPOSITORY, names=[scratch / "folder/file"])
+    fails(
+        unmounted, "log", "-r", scratch / "folder", status=NO_REPOSITORY, names=[scratch / "folder"]
+    )
+    fails(
+        unmounted,
+        "mount",
+        scratch / "folder",
+        unmounted.mnt,
+        status=NO_REPOSITORY,
+        names=[scratch / "folder"],
+    )
+    fails(
+        unmounted,
+        "log",
+        "-r",
+        scratch / "folder/file",
+        status=NO_REPOSITORY,
+        names=[scratch / "folder/file"],
+    )
     assert sorted(os.listdir(scratch / "folder")) == ["file"], "left as it was"
 
 
@@ -61,7 +98,9 @@ def test_init_where_something_is(unmounted, scratch):
 def test_a_repository_of_a_newer_format(unmounted):
     config = unmounted.path / "config.json"
     settings = json.loads(config.read_text())
-    key = next(k for k, v in settings.items() if re.search("version|format", k) and isinstance(v, int))
+    key = next(
+        k for k, v in settings.items() if re.search("version|format", k) and isinstance(v, int)
+    )
     config.write_text(json.dumps({**settings, key: 999}))
     for args in (["log", "-r", unmounted.path], ["mount", unmounted.path, unmounted.mnt]):
         told = fails(unmounted, *args, status=FAILED, names=[unmounted.path])
@@ -75,7 +114,9 @@ def test_an_index_of_a_newer_version(unmounted):
         version = db.execute("PRAGMA user_version").fetchone()[0]
         db.execute("PRAGMA user_version=999")
     db.close()
-    assert "newer" in fails(unmounted, "log", "-r", unmounted.path, status=FAILED, names=[unmounted.path])
+    assert "newer" in fails(
+        unmounted, "log", "-r", unmounted.path, status=FAILED, names=[unmounted.path]
+    )
     with sqlite3.connect(unmounted.path / "index.sqlite") as db:
         db.execute(f"PRAGMA user_version={version}")
     db.close()
@@ -92,19 +133,35 @@ def test_settings_that_are_no_json(unmounted):
 
 # The mount point.
 
+
 def test_a_missing_mount_point(unmounted):
-    fails(unmounted, "mount", unmounted.path, unmounted.root / "absent", status=FAILED,
-          names=[unmounted.root / "absent"])
+    fails(
+        unmounted,
+        "mount",
+        unmounted.path,
+        unmounted.root / "absent",
+        status=FAILED,
+        names=[unmounted.root / "absent"],
+    )
 
 
 def test_a_mount_point_that_is_a_file(unmounted):
     (unmounted.root / "file").write_text("x")
-    fails(unmounted, "mount", unmounted.path, unmounted.root / "file", status=FAILED, names=[unmounted.root / "file"])
+    fails(
+        unmounted,
+        "mount",
+        unmounted.path,
+        unmounted.root / "file",
+        status=FAILED,
+        names=[unmounted.root / "file"],
+    )
 
 
 def test_a_mount_point_that_is_not_empty(unmounted):
     (unmounted.mnt / "file").write_text("x")
-    told = fails(unmounted, "mount", unmounted.path, unmounted.mnt, status=FAILED, names=[unmounted.mnt])
+    told = fails(
+        unmounted, "mount", unmounted.path, unmounted.mnt, status=FAILED, names=[unmounted.mnt]
+    )
     assert "empty" in told
     assert os.listdir(unmounted.mnt) == ["file"]
 
@@ -147,11 +204,27 @@ def test_unmounting_what_is_in_use(repo):
 @pytest.mark.parametrize("what", ["missing", "forbidden"])
 def test_no_access_to_the_fuse_device(unmounted, what):
     """In a mount namespace of its own, where /dev has no usable fuse device."""
-    make = {"missing": "mount -t tmpfs none /dev",
-            "forbidden": "mount -t tmpfs -o nodev none /dev && mknod -m 600 /dev/fuse c 10 229"}[what]
+    make = {
+        "missing": "mount -t tmpfs none /dev",
+        "forbidden": "mount -t tmpfs -o nodev none /dev && mknod -m 600 /dev/fuse c 10 229",
+    }[what]
     script = f'{make} && mknod -m 666 /dev/null c 1 3; exec "$0" mount "$1" "$2"'
-    done = subprocess.run(["unshare", "-m", "sh", "-c", script, str(unmounted.mountctl), str(unmounted.path),
-                           str(unmounted.mnt)], capture_output=True, text=True, timeout=60, stdin=subprocess.PIPE)
+    done = subprocess.run(
+        [
+            "unshare",
+            "-m",
+            "sh",
+            "-c",
+            script,
+            str(unmounted.mountctl),
+            str(unmounted.path),
+            str(unmounted.mnt),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.PIPE,
+    )
     assert done.returncode == FAILED, done
     assert "/dev/fuse" in done.stderr
 
@@ -169,12 +242,17 @@ def test_a_stale_mount_point_is_healed(repo):
 
 # Names and arguments.
 
+
 def test_unknown_revisions(repo):
     (repo.branch() / "f").write_bytes(b"x")
     repo.commit("one")
     for name in ("nosuch", "main~99", "@@", "ffffffffffff", "main@{not.a.time}", ""):
-        for args in (["show", "-r", repo.path, name], ["export", "-r", repo.path, name, repo.root / "out"],
-                     ["branch", "-r", repo.path, "new", "--from", name], ["tag", "-r", repo.path, "t", name]):
+        for args in (
+            ["show", "-r", repo.path, name],
+            ["export", "-r", repo.path, name, repo.root / "out"],
+            ["branch", "-r", repo.path, "new", "--from", name],
+            ["tag", "-r", repo.path, "t", name],
+        ):
             done = repo.command(*args, status=None)
             assert done.returncode in (FAILED, USAGE if name == "" else FAILED), (args, done)
             assert name in done.stderr, done.stderr
@@ -207,7 +285,22 @@ def test_an_ambiguous_prefix(make_repo):
     repo.ctl("show", next(c["id"] for c in repo.commits() if len(seen[c["id"][:4]]) == 1)[:4])
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "@x", "-x", ".weightfs", "with~tilde", "a" * 256, "new\nline", "x.lock@{1}"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "a/b",
+        "@x",
+        "-x",
+        ".weightfs",
+        "with~tilde",
+        "a" * 256,
+        "new\nline",
+        "x.lock@{1}",
+    ],
+)
 def test_names_that_no_branch_or_tag_can_have(unmounted, scratch, name):
     (scratch / "f").write_bytes(b"x")
     unmounted.ctl("import", scratch, "-m", "something")
@@ -217,38 +310,71 @@ def test_names_that_no_branch_or_tag_can_have(unmounted, scratch, name):
         assert done.stderr.strip()
 
 
-@pytest.mark.parametrize("args", [["nosuchverb"], ["log", "--nosuchoption"], ["commit"], ["mount"], ["mount", "one"],
-                                  ["init", "a", "b"], ["mount", "a", "b", "--capture", "sometimes"],
-                                  ["mount", "a", "b", "--settle", "-1"], ["log", "-n", "many"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["nosuchverb"],
+        ["log", "--nosuchoption"],
+        ["commit"],
+        ["mount"],
+        ["mount", "one"],
+        ["init", "a", "b"],
+        ["mount", "a", "b", "--capture", "sometimes"],
+        ["mount", "a", "b", "--settle", "-1"],
+        ["log", "-n", "many"],
+    ],
+    ids=" ".join,
+)
 def test_usage_errors(unmounted, args, scratch):
     fails(unmounted, *args, status=USAGE, cwd=scratch)
 
 
 def test_every_verb_has_help_with_an_example(unmounted):
     told = unmounted.command("--help").stdout
-    for verb in "init mount umount status commit log show branch tag check rebuild import export stats explain doctor version".split():
+    for (
+        verb
+    ) in "init mount umount status commit log show branch tag check rebuild import export stats explain doctor version".split():
         assert verb in told
         text = unmounted.command(verb, "--help").stdout
         assert f"mountctl {verb}" in text, verb
 
 
 def test_import_of_a_missing_folder_and_export_over_something(unmounted, scratch):
-    fails(unmounted, "import", "-r", unmounted.path, scratch / "absent", status=FAILED, names=[scratch / "absent"])
+    fails(
+        unmounted,
+        "import",
+        "-r",
+        unmounted.path,
+        scratch / "absent",
+        status=FAILED,
+        names=[scratch / "absent"],
+    )
     (scratch / "f").write_bytes(b"x")
     unmounted.ctl("import", scratch, "-m", "something")
     (scratch / "full").mkdir()
     (scratch / "full/mine").write_text("mine")
-    fails(unmounted, "export", "-r", unmounted.path, "main", scratch / "full", status=FAILED, names=[scratch / "full"])
+    fails(
+        unmounted,
+        "export",
+        "-r",
+        unmounted.path,
+        "main",
+        scratch / "full",
+        status=FAILED,
+        names=[scratch / "full"],
+    )
     assert os.listdir(scratch / "full") == ["mine"]
 
 
 @pytest.mark.parametrize("damage", ["cut short", "bad header length", "bad json", "not a zip"])
 def test_a_broken_model_file_is_stored_as_it_is(repo, damage):
     good = (32).to_bytes(8, "little") + b'{"w":{"dtype":"F32","shape":[1]}'
-    name, data = {"cut short": ("m.safetensors", good[:20]),
-                  "bad header length": ("m.safetensors", (1 << 60).to_bytes(8, "little") + b"{}"),
-                  "bad json": ("m.safetensors", good + bytes(4)),
-                  "not a zip": ("m.bin", b"PK\x03\x04" + random.Random(1).randbytes(5000))}[damage]
+    name, data = {
+        "cut short": ("m.safetensors", good[:20]),
+        "bad header length": ("m.safetensors", (1 << 60).to_bytes(8, "little") + b"{}"),
+        "bad json": ("m.safetensors", good + bytes(4)),
+        "not a zip": ("m.bin", b"PK\x03\x04" + random.Random(1).randbytes(5000)),
+    }[damage]
     (repo.branch() / name).write_bytes(data)
     committed = repo.at(repo.commit("a broken file")) / name
     repo.quiet()
@@ -257,6 +383,7 @@ def test_a_broken_model_file_is_stored_as_it_is(repo, damage):
 
 
 # A full disk.
+
 
 @pytest.fixture
 def small_disk(scratch):

@@ -1,4 +1,5 @@
 """When a commit appears, and what it holds."""
+
 import mmap
 import os
 import subprocess
@@ -13,6 +14,7 @@ MODEL = 2 << 20  # bytes: from 1 MiB on a file counts as a model file
 
 def model(seed):
     import random
+
     return random.Random(seed).randbytes(MODEL)
 
 
@@ -77,7 +79,10 @@ def test_parents_form_a_chain(repo):
         (repo.branch() / "f").write_bytes(b"%d" % n)
         ids.append(repo.commit(str(n)))
     assert [(c["id"], c["parents"]) for c in repo.commits()] == [
-        (ids[2], [ids[1]]), (ids[1], [ids[0]]), (ids[0], [])]
+        (ids[2], [ids[1]]),
+        (ids[1], [ids[0]]),
+        (ids[0], []),
+    ]
 
 
 def test_manual_capture_waits_for_the_command(make_repo):
@@ -126,7 +131,10 @@ def test_ignore_file(repo):
         (main / name).write_bytes(name.encode())
     top = repo.at(repo.commit("ignores"))
     assert sorted(n for n, (kind, _) in wfs.listing(top).items() if kind == "file") == [
-        ".weightfsignore", "keep.log", "sub/c"]
+        ".weightfsignore",
+        "keep.log",
+        "sub/c",
+    ]
     assert (main / "a.log").read_bytes() == b"a.log"
     repo.remount()
     assert (main / "cache/x").read_bytes() == b"cache/x", "ignored files outlive the daemon"
@@ -135,9 +143,14 @@ def test_ignore_file(repo):
 DESTROY = {
     "overwritten": lambda f: f.write_bytes(model(2)),
     "truncated": lambda f: os.truncate(f, 0),
-    "patched": lambda f: wfs.run(sys.executable, "-c", "import sys; f = open(sys.argv[1], 'r+b'); f.write(b'patch')", f),
+    "patched": lambda f: wfs.run(
+        sys.executable, "-c", "import sys; f = open(sys.argv[1], 'r+b'); f.write(b'patch')", f
+    ),
     "unlinked": lambda f: os.unlink(f),
-    "renamed over": lambda f: ((f.parent / "other").write_bytes(model(3)), os.rename(f.parent / "other", f)),
+    "renamed over": lambda f: (
+        (f.parent / "other").write_bytes(model(3)),
+        os.rename(f.parent / "other", f),
+    ),
     "removed with its folder": lambda f: wfs.run("rm", "-r", f.parent),
 }
 
@@ -179,7 +192,9 @@ def test_each_of_many_overwrites_of_a_model_is_kept(repo):
 def test_an_open_file_holds_nobody_back_and_enters_as_last_complete(repo):
     main = repo.branch()
     (main / "events").write_bytes(b"complete")
-    with open(main / "events", "ab", buffering=0) as log, open(main / "never-closed", "wb", buffering=0) as new:
+    with open(main / "events", "ab", buffering=0) as log, open(
+        main / "never-closed", "wb", buffering=0
+    ) as new:
         log.write(b", not yet")
         new.write(b"not yet")
         (main / "model.bin").write_bytes(model(1))
@@ -214,7 +229,7 @@ def test_a_sharded_save_is_not_cut_in_two(repo):
     (main / "shard-1.bin").write_bytes(model(1))
     with open(main / "shard-2.bin", "wb", buffering=0) as file:
         for piece in range(8):
-            file.write(model(2)[piece * MODEL // 8:(piece + 1) * MODEL // 8])
+            file.write(model(2)[piece * MODEL // 8 : (piece + 1) * MODEL // 8])
             time.sleep(wfs.SETTLE / 2)
         assert repo.history() == []
     commit = repo.wait_for_change(None)
@@ -228,7 +243,7 @@ def test_a_mapped_file_is_complete_when_the_mapping_is_gone(repo):
     with open(f, "r+b") as file:
         mapped = mmap.mmap(file.fileno(), 0)
     mapped[0:5] = b"first"
-    mapped[MODEL - 4:] = b"last"
+    mapped[MODEL - 4 :] = b"last"
     mapped.flush()
     mapped.close()
     commit = repo.wait_for_change(first)
@@ -285,7 +300,8 @@ def test_complete_flag_of_a_sharded_model(repo):
     (main / "config.json").write_text("{}")
     (main / "model-00001-of-00002.safetensors").write_bytes(weights)
     (main / "model.safetensors.index.json").write_text(
-        '{"metadata":{},"weight_map":{"a":"model-00001-of-00002.safetensors","b":"model-00002-of-00002.safetensors"}}')
+        '{"metadata":{},"weight_map":{"a":"model-00001-of-00002.safetensors","b":"model-00002-of-00002.safetensors"}}'
+    )
     repo.commit("a shard is missing")
     assert repo.commits()[0]["complete"] is False
     (main / "model-00002-of-00002.safetensors").write_bytes(weights)
@@ -297,7 +313,8 @@ def test_metrics_are_read_from_the_trainer_state(repo):
     folder = repo.branch() / "checkpoint-10"
     folder.mkdir()
     (folder / "trainer_state.json").write_text(
-        '{"global_step": 10, "epoch": 0.5, "log_history": [{"loss": 2.5, "step": 5}, {"loss": 1.25, "step": 10}]}')
+        '{"global_step": 10, "epoch": 0.5, "log_history": [{"loss": 2.5, "step": 5}, {"loss": 1.25, "step": 10}]}'
+    )
     repo.commit("a checkpoint")
     metrics = repo.commits()[0]["metrics"]
     assert metrics["loss"] == 1.25 and metrics["step"] == 10

@@ -1,4 +1,5 @@
 """The main job: copy a real model in, and open what was committed, as plain files."""
+
 import os
 
 import repository as wfs

@@ -1,4 +1,5 @@
 """Damage is told, never served; and the index can be made again from the packs."""
+
 import errno
 import os
 import random
@@ -138,7 +139,9 @@ def test_no_flipped_byte_serves_wrong_bytes(repo, filled, scratch, rng):
         flip(pack, offset)
         where = f"{pack.name} at {offset}"
         told = repo.ctl("check", "--data", status=None)
-        assert told.returncode == INTEGRITY, f"{where}: check says {told.returncode}\n{told.stdout}{told.stderr}"
+        assert (
+            told.returncode == INTEGRITY
+        ), f"{where}: check says {told.returncode}\n{told.stdout}{told.stderr}"
         for commit in filled:
             out = scratch / "out"
             clear_decoded_files(repo)

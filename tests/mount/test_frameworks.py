@@ -3,6 +3,7 @@
 Each script defines save(folder) and load(folder). It saves on the mount and on the plain disk; both
 must hold the same bytes, and so must the commit; load() asserts the values.
 """
+
 import pytest
 import repository as wfs
 
@@ -146,8 +147,18 @@ def load(folder):
 NOT_DETERMINISTIC = {"legacy.pt", "dcp/.metadata"}
 
 
-@pytest.mark.parametrize("name, script", [("safetensors", SAFETENSORS), ("torch", TORCH), ("pretrained", PRETRAINED),
-                                          ("h5py", H5PY), ("numpy", NUMPY), ("dcp", DCP)], ids=lambda v: v if len(v) < 20 else "")
+@pytest.mark.parametrize(
+    "name, script",
+    [
+        ("safetensors", SAFETENSORS),
+        ("torch", TORCH),
+        ("pretrained", PRETRAINED),
+        ("h5py", H5PY),
+        ("numpy", NUMPY),
+        ("dcp", DCP),
+    ],
+    ids=lambda v: v if len(v) < 20 else "",
+)
 def test_saved_on_the_mount_loaded_from_the_commit(repo, scratch, name, script):
     wfs.python(script + RUN, "save", scratch / "plain")
     wfs.python(script + RUN, "load", scratch / "plain")

@@ -2,6 +2,7 @@
 
 WEIGHTFS_KILL_ROUNDS says how many rounds; WEIGHTFS_SEED=N replays the moments (not the machine's timing).
 """
+
 import os
 import pathlib
 import subprocess
@@ -34,10 +35,25 @@ def test_rounds_of_kill9_under_writers(repo, scratch, rng):
     for turn in range(ROUNDS):
         writers = []
         for branch in BRANCHES:
-            writers.append(subprocess.Popen(
-                [sys.executable, WRITER, repo.mountctl, repo.path, repo.branch(branch), branch,
-                 str(last[branch] + 1000), scratch / branch], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE))
-        time.sleep(rng.uniform(0.4, 2.0) * wfs.SLOW)  # the moment of the kill is what is random here
+            writers.append(
+                subprocess.Popen(
+                    [
+                        sys.executable,
+                        WRITER,
+                        repo.mountctl,
+                        repo.path,
+                        repo.branch(branch),
+                        branch,
+                        str(last[branch] + 1000),
+                        scratch / branch,
+                    ],
+                    stdin=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                )
+            )
+        time.sleep(
+            rng.uniform(0.4, 2.0) * wfs.SLOW
+        )  # the moment of the kill is what is random here
         repo.kill9()
         for writer in writers:
             writer.communicate(timeout=60)
@@ -45,7 +61,9 @@ def test_rounds_of_kill9_under_writers(repo, scratch, rng):
         repo.mount()
 
         for branch in BRANCHES:
-            lines = (scratch / branch).read_text().splitlines() if (scratch / branch).exists() else []
+            lines = (
+                (scratch / branch).read_text().splitlines() if (scratch / branch).exists() else []
+            )
             ours = dict(line.split() for line in lines)
             history = {c["id"]: c for c in repo.history(branch)}
             lost = set(ours) - set(history)
@@ -56,7 +74,9 @@ def test_rounds_of_kill9_under_writers(repo, scratch, rng):
                 seen.add(commit)
             acknowledged.update(ours)
             last[branch] = max([last[branch] + 1000, *map(int, ours.values())])
-            for name in os.listdir(repo.branch(branch)):  # the working folder is usable, whatever it holds
+            for name in os.listdir(
+                repo.branch(branch)
+            ):  # the working folder is usable, whatever it holds
                 (repo.branch(branch) / name).read_bytes()
         repo.ctl("check")
     print(f"{len(acknowledged)} acknowledged commits in {ROUNDS} rounds")
@@ -70,6 +90,7 @@ def test_rounds_of_kill9_under_writers(repo, scratch, rng):
 def test_kill9_during_recovery(repo, rng):
     """The daemon dies again while it takes up what the first death left."""
     import random
+
     data = random.Random(1).randbytes(8 << 20)
     (repo.branch() / "model.bin").write_bytes(data)
     commit = repo.commit("not encoded yet")

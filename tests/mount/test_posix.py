@@ -1,5 +1,6 @@
 """A working folder behaves like a disk. Each expectation but the last part holds on ext4 too: run this
 file with WEIGHTFS_PLAIN=1 to see it."""
+
 import ctypes
 import errno
 import fcntl
@@ -34,19 +35,24 @@ def raises(number):
             return self
 
         def __exit__(self, kind, error, trace):
-            assert error is not None, f"{errno.errorcode[number]} was expected and nothing was raised"
+            assert (
+                error is not None
+            ), f"{errno.errorcode[number]} was expected and nothing was raised"
             assert isinstance(error, OSError), error
             assert error.errno == number, f"{error!r}, not {errno.errorcode[number]}"
             return True
+
     return Expect()
 
 
 def pattern(size, seed=1):
     import random
+
     return random.Random(seed).randbytes(size)
 
 
 # Names.
+
 
 def test_create_write_read_stat(folder):
     data = pattern(3_000_017)
@@ -118,8 +124,14 @@ def test_rename_folders(folder):
         os.rename(folder / "empty", folder / "empty/deep/itself")
 
 
-@pytest.mark.parametrize("source, target, number", [
-    ("file", "folder", errno.EISDIR), ("folder", "file", errno.ENOTDIR), ("absent", "file", errno.ENOENT)])
+@pytest.mark.parametrize(
+    "source, target, number",
+    [
+        ("file", "folder", errno.EISDIR),
+        ("folder", "file", errno.ENOTDIR),
+        ("absent", "file", errno.ENOENT),
+    ],
+)
 def test_rename_of_unlike_kinds(folder, source, target, number):
     (folder / "file").write_bytes(b"f")
     (folder / "folder").mkdir()
@@ -252,12 +264,20 @@ def test_name_lengths(folder):
     (folder / ("n" * 255)).write_bytes(b"long")
     assert os.listdir(folder) == ["n" * 255]
     assert (folder / ("n" * 255)).read_bytes() == b"long"
-    for act in (lambda name: open(name, "w"), os.mkdir, os.stat, lambda name: os.symlink("x", name)):
+    for act in (
+        lambda name: open(name, "w"),
+        os.mkdir,
+        os.stat,
+        lambda name: os.symlink("x", name),
+    ):
         with raises(errno.ENAMETOOLONG):
             act(folder / ("n" * 256))
 
 
-@pytest.mark.parametrize("name", ["with space", "ünïcode-名前", "-dash", "new\nline", "tab\t", "quote'\"", "a" * 100 + "é"])
+@pytest.mark.parametrize(
+    "name",
+    ["with space", "ünïcode-名前", "-dash", "new\nline", "tab\t", "quote'\"", "a" * 100 + "é"],
+)
 def test_odd_names(folder, name):
     (folder / name).write_bytes(name.encode())
     assert os.listdir(folder) == [name]
@@ -274,6 +294,7 @@ def test_names_that_are_no_text(folder):
 
 
 # Opening.
+
 
 def test_open_flags(folder):
     f = folder / "f"
@@ -339,13 +360,19 @@ def test_write_only_and_read_only_handles(folder):
 
 # Bytes.
 
+
 def test_writes_anywhere(folder):
     expected = bytearray(pattern(600_000))
     (folder / "f").write_bytes(expected)
     with open(folder / "f", "r+b", buffering=0) as file:
-        for offset, data in [(0, b"start"), (4095, b"xy"), (262_140, pattern(20, 3)), (599_990, pattern(50, 4))]:
+        for offset, data in [
+            (0, b"start"),
+            (4095, b"xy"),
+            (262_140, pattern(20, 3)),
+            (599_990, pattern(50, 4)),
+        ]:
             os.pwrite(file.fileno(), data, offset)
-            expected[offset:offset + len(data)] = data
+            expected[offset : offset + len(data)] = data
     assert (folder / "f").read_bytes() == expected
 
 
@@ -389,7 +416,9 @@ def test_overwrite_of_a_committed_file(folder):
     with open(f, "r+b", buffering=0) as file:
         os.pwrite(file.fileno(), b"patch", 500_001)
         os.pwrite(file.fileno(), b"tail", 1_000_000)
-        assert os.pread(file.fileno(), 20, 499_995) == bytes(expected[499_995:500_001]) + b"patch" + bytes(expected[500_006:500_015])
+        assert os.pread(file.fileno(), 20, 499_995) == bytes(
+            expected[499_995:500_001]
+        ) + b"patch" + bytes(expected[500_006:500_015])
     expected[500_001:500_006] = b"patch"
     expected += b"tail"
     assert f.read_bytes() == expected
@@ -474,6 +503,7 @@ def test_seek_data_and_hole_tell_no_lie(folder):
 
 # Mapping.
 
+
 def test_private_mapping_does_not_write_back(folder):
     data = pattern(1_000_000)
     (folder / "f").write_bytes(data)
@@ -491,8 +521,8 @@ def test_shared_mapping_writes_back(folder):
     with open(folder / "f", "r+b") as file:
         mapped = mmap.mmap(file.fileno(), 0)
     for offset in (0, 4090, 500_000, 999_990):
-        mapped[offset:offset + 10] = b"0123456789"
-        expected[offset:offset + 10] = b"0123456789"
+        mapped[offset : offset + 10] = b"0123456789"
+        expected[offset : offset + 10] = b"0123456789"
     mapped.flush()
     assert (folder / "f").read_bytes() == expected
     mapped.close()
@@ -519,6 +549,7 @@ def test_writes_are_seen_through_a_mapping(folder):
 
 # Durability calls, locks, times, modes, attributes.
 
+
 def test_fsync_of_files_and_folders(folder):
     fd = os.open(folder / "f", os.O_CREAT | os.O_RDWR)
     os.write(fd, b"durable")
@@ -535,10 +566,12 @@ def test_fsync_of_files_and_folders(folder):
 def test_flock_and_fcntl_locks_exclude_another_process(folder):
     f = folder / "f"
     f.write_bytes(b"locked")
-    probe = ("import fcntl,sys\n"
-             "f=open(sys.argv[1],'r+b')\n"
-             "try: fcntl.{0}(f, fcntl.LOCK_EX|fcntl.LOCK_NB)\n"
-             "except OSError: sys.exit(5)\n")
+    probe = (
+        "import fcntl,sys\n"
+        "f=open(sys.argv[1],'r+b')\n"
+        "try: fcntl.{0}(f, fcntl.LOCK_EX|fcntl.LOCK_NB)\n"
+        "except OSError: sys.exit(5)\n"
+    )
     for call in ("flock", "lockf"):
         ask = [sys.executable, "-c", probe.format(call), f]
         with open(f, "r+b") as holder:
@@ -704,6 +737,7 @@ def test_special_files(folder):
 
 
 # What only a mount has.
+
 
 @pytest.fixture(scope="module")
 def committed(shared):

@@ -5,6 +5,7 @@ commit is remembered as a copy of the reference and compared at the end, after r
 WEIGHTFS_SEED=N replays one sequence; WEIGHTFS_SEQUENCES says how many to run. With WEIGHTFS_PLAIN=1
 the disk is compared with itself.
 """
+
 import errno
 import mmap
 import os
@@ -34,7 +35,9 @@ class Sequence:
     def path(self):
         """A file that is there, most often; else any of the names."""
         if self.random.random() < 0.7:
-            files = [name for name, (kind, _) in wfs.listing(self.reference).items() if kind != "folder"]
+            files = [
+                name for name, (kind, _) in wfs.listing(self.reference).items() if kind != "folder"
+            ]
             if files:
                 return self.random.choice(files)
         return self.new_path()
@@ -61,14 +64,36 @@ class Sequence:
             except OSError as error:
                 outcomes.append(("error", errno.errorcode.get(error.errno, error.errno)))
         if outcomes[0] != outcomes[1]:
-            shown = [(kind, value if not isinstance(value, bytes) else f"{len(value)} bytes") for kind, value in outcomes]
-            raise AssertionError(f"{text}: the disk says {shown[0]}, the mount {shown[1]}\n" + "\n".join(self.done[-25:]))
+            shown = [
+                (kind, value if not isinstance(value, bytes) else f"{len(value)} bytes")
+                for kind, value in outcomes
+            ]
+            raise AssertionError(
+                f"{text}: the disk says {shown[0]}, the mount {shown[1]}\n"
+                + "\n".join(self.done[-25:])
+            )
 
     def step(self):
-        operations = [(8, self.write), (6, self.patch), (5, self.append), (4, self.truncate), (4, self.unlink),
-                      (5, self.rename), (4, self.mkdir), (2, self.rmdir), (2, self.link), (2, self.symlink),
-                      (2, self.chmod), (2, self.utime), (6, self.read), (2, self.map_write), (2, self.list),
-                      (3, self.save), (1, self.copy_range), (1, self.write_after_unlink)]
+        operations = [
+            (8, self.write),
+            (6, self.patch),
+            (5, self.append),
+            (4, self.truncate),
+            (4, self.unlink),
+            (5, self.rename),
+            (4, self.mkdir),
+            (2, self.rmdir),
+            (2, self.link),
+            (2, self.symlink),
+            (2, self.chmod),
+            (2, self.utime),
+            (6, self.read),
+            (2, self.map_write),
+            (2, self.list),
+            (3, self.save),
+            (1, self.copy_range),
+            (1, self.write_after_unlink),
+        ]
         self.random.choices([o for _, o in operations], [w for w, _ in operations])[0]()
 
     def write(self):
@@ -76,14 +101,17 @@ class Sequence:
         self.both(f"write {path} {len(data)}", lambda top: (top / path).write_bytes(data))
 
     def patch(self):
-        path, pieces = self.path(), [(self.random.choice(SIZES) + self.random.randrange(5), self.data(9000))
-                                     for _ in range(self.random.randrange(1, 5))]
+        path, pieces = self.path(), [
+            (self.random.choice(SIZES) + self.random.randrange(5), self.data(9000))
+            for _ in range(self.random.randrange(1, 5))
+        ]
 
         def act(top):
             with open(top / path, "r+b", buffering=0) as file:
                 for offset, data in pieces:
                     os.pwrite(file.fileno(), data, offset)
                 return os.pread(file.fileno(), 10_000, pieces[0][0])
+
         self.both(f"patch {path} {[(o, len(d)) for o, d in pieces]}", act)
 
     def append(self):
@@ -92,6 +120,7 @@ class Sequence:
         def act(top):
             with open(top / path, "ab", buffering=0) as file:
                 return file.write(data)
+
         self.both(f"append {path} {len(data)}", act)
 
     def truncate(self):
@@ -123,12 +152,19 @@ class Sequence:
         self.both(f"symlink {target} {path}", lambda top: os.symlink(target, top / path))
 
     def chmod(self):
-        path, mode = self.random.choice([self.path, self.any_path])(), self.random.choice([0o600, 0o644, 0o755, 0o700])
+        path, mode = self.random.choice([self.path, self.any_path])(), self.random.choice(
+            [0o600, 0o644, 0o755, 0o700]
+        )
         self.both(f"chmod {path} {mode:o}", lambda top: os.chmod(top / path, mode))
 
     def utime(self):
-        path, when = self.random.choice([self.path, self.any_path])(), self.random.randrange(1 << 60)
-        self.both(f"utime {path} {when}", lambda top: (os.utime(top / path, ns=(when, when)), (top / path).stat().st_mtime_ns)[1])
+        path, when = self.random.choice([self.path, self.any_path])(), self.random.randrange(
+            1 << 60
+        )
+        self.both(
+            f"utime {path} {when}",
+            lambda top: (os.utime(top / path, ns=(when, when)), (top / path).stat().st_mtime_ns)[1],
+        )
 
     def read(self):
         path, offset, length = self.path(), self.random.choice(SIZES), self.random.choice(SIZES)
@@ -136,6 +172,7 @@ class Sequence:
         def act(top):
             with open(top / path, "rb", buffering=0) as file:
                 return os.pread(file.fileno(), length, offset), os.fstat(file.fileno()).st_size
+
         self.both(f"read {path} {offset}+{length}", act)
 
     def map_write(self):
@@ -148,9 +185,10 @@ class Sequence:
                     return 0
                 with mmap.mmap(file.fileno(), 0) as mapped:
                     start = int(at * size)
-                    part = data[:size - start]
-                    mapped[start:start + len(part)] = part
+                    part = data[: size - start]
+                    mapped[start : start + len(part)] = part
                     return start
+
         self.both(f"map and write {path} {len(data)}", act)
 
     def list(self):
@@ -171,19 +209,28 @@ class Sequence:
                 except OSError:
                     os.unlink(temporary)
                     raise
+
         self.both(f"save {path} {len(data)}", act)
 
     def copy_range(self):
-        a, b, start, to = self.path(), self.path(), self.random.choice(SIZES), self.random.choice(SIZES)
+        a, b, start, to = (
+            self.path(),
+            self.path(),
+            self.random.choice(SIZES),
+            self.random.choice(SIZES),
+        )
 
         def act(top):
             with open(top / a, "rb") as source, open(top / b, "r+b") as target:
                 if os.path.samefile(top / a, top / b):
                     return 0
                 total = 0
-                while copied := os.copy_file_range(source.fileno(), target.fileno(), 50_000 - total, start + total, to + total):
+                while copied := os.copy_file_range(
+                    source.fileno(), target.fileno(), 50_000 - total, start + total, to + total
+                ):
                     total += copied
                 return total
+
         self.both(f"copy_file_range {a} {start} {b} {to}", act)
 
     def write_after_unlink(self):
@@ -194,13 +241,19 @@ class Sequence:
                 os.unlink(top / path)
                 file.write(data)
                 return os.pread(file.fileno(), 1000, len(data) // 2)
+
         self.both(f"write after unlink {path} {len(data)}", act)
 
     def compare(self, shown=None, reference=None):
         shown, reference = shown or self.real, reference or self.reference
         try:
-            wfs.assert_same_tree(reference, shown, ignore=self.temporary(reference) | self.temporary(shown)
-                                 if shown != self.real else ())
+            wfs.assert_same_tree(
+                reference,
+                shown,
+                ignore=(
+                    self.temporary(reference) | self.temporary(shown) if shown != self.real else ()
+                ),
+            )
             if shown == self.real:
                 for name in wfs.listing(reference):
                     x, y = (reference / name).lstat(), (shown / name).lstat()
@@ -213,7 +266,11 @@ class Sequence:
     @staticmethod
     def temporary(top):
         """Temporary names, and what lies below them: never in a commit."""
-        return {name for name in wfs.listing(top) if any(part.startswith(".tmp") for part in name.split("/"))}
+        return {
+            name
+            for name in wfs.listing(top)
+            if any(part.startswith(".tmp") for part in name.split("/"))
+        }
 
 
 def run_sequence(seed, repo, branch, scratch, operations=OPERATIONS):
@@ -267,7 +324,7 @@ def test_random_operations(request, scratch, capture):
             repo.init().mount()
         everything = []
         try:
-            for n, seed in enumerate(wanted[start:start + 10]):
+            for n, seed in enumerate(wanted[start : start + 10]):
                 print(f"replay with WEIGHTFS_SEED={seed}")
                 everything.append(run_sequence(seed, repo, f"seq{n}", scratch))
             if repo:

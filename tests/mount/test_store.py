@@ -1,4 +1,5 @@
 """What storing costs, on real weights."""
+
 import json
 import os
 
@@ -58,7 +59,11 @@ def test_the_same_model_twice(shared, stored, minilm):
 
 
 def test_renamed(shared, stored):
-    cost = cost_of(shared, lambda: os.rename(shared.branch() / "minilm", shared.branch() / "renamed"), "renamed")
+    cost = cost_of(
+        shared,
+        lambda: os.rename(shared.branch() / "minilm", shared.branch() / "renamed"),
+        "renamed",
+    )
     os.rename(shared.branch() / "renamed", shared.branch() / "minilm")
     assert cost < 0.03 * stored, cost
 
@@ -66,41 +71,61 @@ def test_renamed(shared, stored):
 def test_resharded(shared, stored, minilm, scratch):
     wfs.python(RESHARD, minilm, scratch / "shards")
     assert len(list((scratch / "shards").glob("*.safetensors"))) >= 3
-    cost = cost_of(shared, lambda: wfs.run("cp", "-r", scratch / "shards", shared.branch() / "shards"), "sharded")
+    cost = cost_of(
+        shared,
+        lambda: wfs.run("cp", "-r", scratch / "shards", shared.branch() / "shards"),
+        "sharded",
+    )
     assert cost < 0.03 * stored, cost
     wfs.assert_same_tree(scratch / "shards", shared.at(shared.tip()) / "shards")
 
 
 def test_as_a_pytorch_file(shared, stored, minilm, scratch):
     wfs.python(AS_BIN, minilm, scratch / "pytorch_model.bin")
-    cost = cost_of(shared, lambda: wfs.run("cp", scratch / "pytorch_model.bin", shared.branch()), "as .bin")
+    cost = cost_of(
+        shared, lambda: wfs.run("cp", scratch / "pytorch_model.bin", shared.branch()), "as .bin"
+    )
     assert cost < 0.03 * stored, cost
-    wfs.assert_same_bytes(scratch / "pytorch_model.bin", shared.at(shared.tip()) / "pytorch_model.bin")
+    wfs.assert_same_bytes(
+        scratch / "pytorch_model.bin", shared.at(shared.tip()) / "pytorch_model.bin"
+    )
 
 
 def test_one_changed_tensor_costs_about_that_tensor(shared, stored, minilm, scratch):
     name, size = "encoder.layer.3.intermediate.dense.weight", 1536 * 384 * 4
     wfs.python(CHANGE_ONE, minilm, scratch / "changed.safetensors", name)
-    cost = cost_of(shared, lambda: wfs.run("cp", scratch / "changed.safetensors",
-                                           shared.branch() / "minilm/model.safetensors"), "one tensor")
+    cost = cost_of(
+        shared,
+        lambda: wfs.run(
+            "cp", scratch / "changed.safetensors", shared.branch() / "minilm/model.safetensors"
+        ),
+        "one tensor",
+    )
     assert 0.5 * size < cost < 1.1 * size + 100_000, cost
-    wfs.assert_same_bytes(scratch / "changed.safetensors", shared.at(shared.tip()) / "minilm/model.safetensors")
+    wfs.assert_same_bytes(
+        scratch / "changed.safetensors", shared.at(shared.tip()) / "minilm/model.safetensors"
+    )
 
 
 def test_a_commit_of_one_small_file_costs_little(shared, stored):
     def act():
         (shared.branch() / "note.txt").write_text("a few words")
+
     assert cost_of(shared, act, "a note") < 20_000
 
 
 def test_an_insertion_in_a_file_of_no_known_format_costs_little(repo):
     import random
+
     data = random.Random(4).randbytes(12 << 20)
     (repo.branch() / "opaque").write_bytes(data)
     repo.commit("opaque")
 
     def act():
-        (repo.branch() / "opaque").write_bytes(data[:5_000_000] + b"an insertion" + data[5_000_000:])
+        (repo.branch() / "opaque").write_bytes(
+            data[:5_000_000] + b"an insertion" + data[5_000_000:]
+        )
+
     assert cost_of(repo, act, "an insertion") < 2 << 20
     assert (repo.at(repo.tip()) / "opaque").read_bytes()[5_000_000:5_000_012] == b"an insertion"
 

@@ -1,4 +1,5 @@
 """The everyday tools, on a real mount; what was captured is compared byte for byte."""
+
 import os
 import sqlite3
 import stat
@@ -11,10 +12,16 @@ import repository as wfs
 def source(scratch):
     """A folder with something of everything."""
     import random
+
     top = scratch / "source"
     (top / "sub/deep").mkdir(parents=True)
     (top / "empty-folder").mkdir()
-    for name, size in (("weights.bin", 3_000_001), ("small.txt", 20), ("empty", 0), ("sub/deep/x", 70_000)):
+    for name, size in (
+        ("weights.bin", 3_000_001),
+        ("small.txt", 20),
+        ("empty", 0),
+        ("sub/deep/x", 70_000),
+    ):
         (top / name).write_bytes(random.Random(name).randbytes(size))
     os.chmod(top / "small.txt", 0o755)
     os.symlink("small.txt", top / "link")
@@ -66,14 +73,18 @@ def test_mv(repo, source, scratch):
     wfs.assert_same_tree(scratch / "kept", committed(repo, "again"))
 
 
-@pytest.mark.parametrize("options", [[], ["--inplace"], ["--inplace", "--no-whole-file"], ["--sparse"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "options", [[], ["--inplace"], ["--inplace", "--no-whole-file"], ["--sparse"]], ids=" ".join
+)
 def test_rsync(repo, source, options):
     target = repo.branch() / "copy"
     wfs.run("rsync", "-aHX", *options, f"{source}/", f"{target}/")
     wfs.assert_same_tree(source, target)
     assert_same_metadata(source, target)
     first = committed(repo, "copy")
-    with open(source / "weights.bin", "r+b") as file:  # a few bytes change, the rest is sent as a delta
+    with open(
+        source / "weights.bin", "r+b"
+    ) as file:  # a few bytes change, the rest is sent as a delta
         file.seek(1_500_000)
         file.write(b"changed in the middle")
     os.unlink(source / "sub/deep/x")
@@ -90,15 +101,22 @@ def test_tar(repo, source, scratch):
     wfs.assert_same_tree(source, repo.branch() / "source")
     top = committed(repo, "source")
     wfs.assert_same_tree(source, top)
-    wfs.run("tar", "-C", top.parent, "-cSf", scratch / "back.tar", "source")  # -S believes st_blocks
+    wfs.run(
+        "tar", "-C", top.parent, "-cSf", scratch / "back.tar", "source"
+    )  # -S believes st_blocks
     (scratch / "back").mkdir()
     wfs.run("tar", "-C", scratch / "back", "-xf", scratch / "back.tar")
     wfs.assert_same_tree(source, scratch / "back/source")
 
 
 def test_git(repo, scratch):
-    identity = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org", "GIT_COMMITTER_NAME": "a",
-                "GIT_COMMITTER_EMAIL": "a@example.org", "GIT_CONFIG_GLOBAL": "/dev/null"}
+    identity = {
+        "GIT_AUTHOR_NAME": "a",
+        "GIT_AUTHOR_EMAIL": "a@example.org",
+        "GIT_COMMITTER_NAME": "a",
+        "GIT_COMMITTER_EMAIL": "a@example.org",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+    }
 
     def git(*args, cwd):
         return wfs.run("git", *args, cwd=cwd, env=identity).stdout
@@ -137,7 +155,9 @@ def test_sqlite_in_wal_mode(repo, scratch):
     reader = sqlite3.connect(path)
     for batch in range(20):
         writer.execute("BEGIN")
-        writer.executemany("INSERT INTO t (data) VALUES (?)", [(bytes([batch]) * 3000,) for _ in range(20)])
+        writer.executemany(
+            "INSERT INTO t (data) VALUES (?)", [(bytes([batch]) * 3000,) for _ in range(20)]
+        )
         writer.execute("COMMIT")
         assert reader.execute("SELECT count(*) FROM t").fetchone() == ((batch + 1) * 20,)
     writer.execute("DELETE FROM t WHERE id % 3 = 0")
@@ -158,12 +178,17 @@ def test_sqlite_in_wal_mode(repo, scratch):
 def test_shell_habits(repo, scratch):
     """What people type: redirect, append, edit in place, find, du, diff, sort onto itself."""
     main = repo.branch()
-    wfs.run("sh", "-ec", """
+    wfs.run(
+        "sh",
+        "-ec",
+        """
         echo one > log; echo two >> log; sed -i s/one/1/ log
         mkdir -p a/b && touch a/b/c && find . -name c -exec cp {} a/ \\;
         sort -r log -o log; tee copy < log > /dev/null; dd if=log of=dd bs=1 seek=3 status=none
         ln -sf log s; ln -sfn copy s; install -m 600 log installed; truncate -s 10 sized; rm -rf a/b
-    """, cwd=main)
+    """,
+        cwd=main,
+    )
     assert (main / "log").read_text() == "two\n1\n"
     top = repo.at(repo.commit("habits"))
     assert wfs.run("diff", "-r", main, top).stdout == ""

@@ -2,6 +2,7 @@
 
 WEIGHTFS_TRAINER=real fine-tunes the real model instead of a tiny one with random weights.
 """
+
 import os
 import pathlib
 import sys
@@ -34,9 +35,11 @@ def test_every_checkpoint_of_a_trainer_is_in_history(repo, scratch, minilm):
         name = f"run/checkpoint-{step}"
         holders = [c for c in commits if (repo.at(c) / name).is_dir()]
         assert holders, f"no commit holds {name}"
-        assert any(is_same(scratch / f"checkpoint-{step}", repo.at(c) / name) for c in holders), (
-            f"{name} is in {len(holders)} commits and in none of them byte for byte:\n" +
-            "\n".join(f"{c[:12]} {sorted(wfs.listing(repo.at(c) / name))}" for c in holders))
+        assert any(
+            is_same(scratch / f"checkpoint-{step}", repo.at(c) / name) for c in holders
+        ), f"{name} is in {len(holders)} commits and in none of them byte for byte:\n" + "\n".join(
+            f"{c[:12]} {sorted(wfs.listing(repo.at(c) / name))}" for c in holders
+        )
 
     events = list(output.rglob("events.out.tfevents.*"))
     assert events, "TensorBoard wrote into output_dir all the while"

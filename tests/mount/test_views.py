@@ -1,4 +1,5 @@
 """What the mount shows: branches, commits, tags, revisions of files and folders, generated files."""
+
 import errno
 import json
 import os
@@ -45,6 +46,7 @@ def test_commit_folder_time_is_the_commit_time(shared, history):
         assert abs(at - commit["time"]) < 1.5
     else:
         import datetime
+
         told = datetime.datetime.fromisoformat(commit["time"].replace("Z", "+00:00"))
         assert abs(at - told.timestamp()) < 1.5
 
@@ -53,7 +55,9 @@ def test_each_commit_shows_its_own_bytes(shared, history):
     for n, commit in enumerate(history):
         assert (shared.at(commit) / "f").read_bytes() == b"contents %d" % n
         assert (shared.at(commit) / "sub/g").read_bytes() == b"g %d" % n
-        assert sorted(os.listdir(shared.at(commit))) == sorted(["f", "sub"] + [f"only{i}" for i in range(n + 1)])
+        assert sorted(os.listdir(shared.at(commit))) == sorted(
+            ["f", "sub"] + [f"only{i}" for i in range(n + 1)]
+        )
 
 
 def test_commits_are_read_only_for_everyone(shared, history):
@@ -72,7 +76,9 @@ def test_modes_in_commits_are_repaired(shared):
     assert stat.S_IMODE((top / "private").stat().st_mode) == 0o444
     assert stat.S_IMODE((top / "program").stat().st_mode) == 0o555
     assert stat.S_IMODE((top / "plain").stat().st_mode) == 0o444
-    assert stat.S_IMODE((main / "private").stat().st_mode) == 0o600, "working folders keep modes as set"
+    assert (
+        stat.S_IMODE((main / "private").stat().st_mode) == 0o600
+    ), "working folders keep modes as set"
 
 
 def test_latest_is_a_symlink_to_the_newest_commit(shared, history):
@@ -84,7 +90,9 @@ def test_latest_is_a_symlink_to_the_newest_commit(shared, history):
     assert (shared.mnt / "@latest/f").read_bytes() == b"moved on"
 
 
-@pytest.mark.parametrize("form", ["{id}", "{id12}", "{id6}", "v1", "main~{back}", "v1~0", "{last}~2", "{last}^^"])
+@pytest.mark.parametrize(
+    "form", ["{id}", "{id12}", "{id6}", "v1", "main~{back}", "v1~0", "{last}~2", "{last}^^"]
+)
 def test_every_form_of_a_revision_is_found(shared, history, form):
     wanted = history[1]
     back = [c["id"] for c in shared.commits("main")].index(wanted)
@@ -106,8 +114,20 @@ def test_revisions_by_time(shared, history):
         os.stat(shared.mnt / "@main@{1990-01-01T00:00}")
 
 
-@pytest.mark.parametrize("name", ["@nosuch", "@main~9999", "@", "@@", "@~", "@main~x", "@v1@v1@v1", "@ffffffffffffffff",
-                                  "nosuchbranch"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "@nosuch",
+        "@main~9999",
+        "@",
+        "@@",
+        "@~",
+        "@main~x",
+        "@v1@v1@v1",
+        "@ffffffffffffffff",
+        "nosuchbranch",
+    ],
+)
 def test_names_that_are_no_revision_do_not_exist(shared, history, name):
     with pytest.raises(FileNotFoundError):
         os.stat(shared.mnt / name)
@@ -143,8 +163,12 @@ def test_history_is_never_listed(shared, history):
 
 def test_one_inode_whatever_the_name(shared, history):
     canonical = (shared.at(history[1]) / "f").stat()
-    for name in (shared.mnt / "@v1/f", shared.branch("main") / "f@v1", shared.mnt / f"@{history[1]}/f",
-                 shared.mnt / f"@{history[3][:12]}~2/f"):
+    for name in (
+        shared.mnt / "@v1/f",
+        shared.branch("main") / "f@v1",
+        shared.mnt / f"@{history[1]}/f",
+        shared.mnt / f"@{history[3][:12]}~2/f",
+    ):
         assert name.stat().st_ino == canonical.st_ino, name
 
 
@@ -172,8 +196,11 @@ def test_generated_files(shared, history):
 
 def test_attributes_of_committed_files(shared, history):
     import hashlib
+
     f = shared.at(history[1]) / "f"
-    assert os.getxattr(f, "user.weightfs.sha256").decode() == hashlib.sha256(b"contents 1").hexdigest()
+    assert (
+        os.getxattr(f, "user.weightfs.sha256").decode() == hashlib.sha256(b"contents 1").hexdigest()
+    )
     assert os.getxattr(f, "user.weightfs.commit").decode() == history[1]
     assert os.getxattr(shared.at(history[1]), "user.weightfs.commit").decode() == history[1]
     shared.quiet()
