@@ -62,6 +62,7 @@ def scratch():
     """A folder of the plain disk."""
     path = pathlib.Path(tempfile.mkdtemp(prefix="weightfs-plain-")).resolve()
     yield path
+    wfs.unmount_below(path)
     shutil.rmtree(path, ignore_errors=True)
 
 

@@ -43,6 +43,16 @@ def wait_until(condition, what, timeout=20):
         time.sleep(0.05)
 
 
+def unmount_below(top):
+    """Lazily end every mount below a folder, whatever a failed test has left there."""
+    with open("/proc/self/mountinfo") as f:
+        points = [line.split()[4].replace("\\040", " ") for line in f]
+    for point in reversed(points):
+        if point.startswith(f"{top}/"):
+            if subprocess.run(["fusermount3", "-uz", point], capture_output=True).returncode:
+                subprocess.run(["umount", "-l", point], capture_output=True)
+
+
 def alive(pid):
     try:
         with open(f"/proc/{pid}/stat") as f:
@@ -185,10 +195,7 @@ class Repository:
             if self.pid is not None and alive(self.pid):
                 with contextlib.suppress(OSError):
                     pathlib.Path(self.abort_file).write_text("1")
-            if subprocess.run(
-                ["fusermount3", "-uz", str(self.mnt)], capture_output=True
-            ).returncode:
-                subprocess.run(["umount", "-l", str(self.mnt)], capture_output=True)
+        unmount_below(self.root)
         if self.pid is not None and alive(self.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
