@@ -329,14 +329,17 @@ def test_usage_errors(unmounted, args, scratch):
     fails(unmounted, *args, status=USAGE, cwd=scratch)
 
 
+VERBS = (
+    "init mount umount status commit log show branch tag check rebuild import export stats "
+    "explain doctor version"
+).split()
+
+
 def test_every_verb_has_help_with_an_example(unmounted):
     told = unmounted.command("--help").stdout
-    for (
-        verb
-    ) in "init mount umount status commit log show branch tag check rebuild import export stats explain doctor version".split():
+    for verb in VERBS:
         assert verb in told
-        text = unmounted.command(verb, "--help").stdout
-        assert f"mountctl {verb}" in text, verb
+        assert f"mountctl {verb}" in unmounted.command(verb, "--help").stdout, verb
 
 
 def test_import_of_a_missing_folder_and_export_over_something(unmounted, scratch):
