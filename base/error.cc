@@ -25,8 +25,8 @@ Errc code_of_errno(int error_number) noexcept {
     case ENOSPC:
     case EDQUOT: return Errc::no_space;
     case ENOTSUP: return Errc::unsupported;
-    case EACCES:
-    case EPERM: return Errc::denied;
+    case EACCES: return Errc::denied;
+    case EPERM: return Errc::not_permitted;
     case ENOTEMPTY: return Errc::not_empty;
     case EISDIR: return Errc::is_folder;
     case ENOTDIR: return Errc::not_folder;
@@ -70,6 +70,8 @@ int errno_of(Errc code) noexcept {
     case Errc::too_large: return EFBIG;
     case Errc::cross_device: return EXDEV;
     case Errc::no_attribute: return ENODATA;
+    case Errc::beyond_end: return ENXIO;
+    case Errc::not_permitted: return EPERM;
     case Errc::locked: return EBUSY;
     case Errc::no_repository: return ENOENT;
     case Errc::not_mounted: return ENOTCONN;
@@ -98,6 +100,8 @@ std::string_view name_of(Errc code) noexcept {
     case Errc::too_large: return "too_large";
     case Errc::cross_device: return "cross_device";
     case Errc::no_attribute: return "no_attribute";
+    case Errc::beyond_end: return "beyond_end";
+    case Errc::not_permitted: return "not_permitted";
     case Errc::locked: return "locked";
     case Errc::no_repository: return "no_repository";
     case Errc::not_mounted: return "not_mounted";

@@ -20,7 +20,7 @@ enum class Errc {
   unsupported,      // ENOTSUP
   corrupt,          // EIO, and a finding of check
   io,               // EIO
-  denied,           // EACCES / EPERM
+  denied,           // EACCES
   not_empty,        // ENOTEMPTY
   is_folder,        // EISDIR
   not_folder,       // ENOTDIR
@@ -28,6 +28,8 @@ enum class Errc {
   too_large,        // EFBIG
   cross_device,     // EXDEV
   no_attribute,     // ENODATA
+  beyond_end,       // ENXIO: a seek for data past the end
+  not_permitted,    // EPERM
   locked,           // another process writes the repository
   no_repository,    // there is none, or it is not ours
   not_mounted,      // the verb needs a mount

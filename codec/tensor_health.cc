@@ -1,0 +1,228 @@
+#include "codec/tensor_health.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+
+// Sums are kept in lanes, so that the compiler may vectorise them without reordering additions.
+namespace wfs {
+namespace {
+
+constexpr std::size_t batch = 1024;
+constexpr std::size_t lanes = 8;
+
+struct Sums {
+  std::uint64_t nan = 0;
+  std::uint64_t inf = 0;
+  double min = std::numeric_limits<double>::infinity();
+  double max = -std::numeric_limits<double>::infinity();
+  double squares = 0;
+};
+
+// The parts of IEEE 754 numbers that tell their kinds apart.
+template <class Float>
+struct Ieee;
+template <>
+struct Ieee<float> {
+  using Bits = std::uint32_t;
+  static constexpr Bits infinity = 0x7f80'0000;
+};
+template <>
+struct Ieee<double> {
+  using Bits = std::uint64_t;
+  static constexpr Bits infinity = 0x7ff0'0000'0000'0000;
+};
+
+// Adds range and squares of numbers that are all finite.
+template <class Number>
+void add_finite(const Number* numbers, std::size_t count, Sums& sums) {
+  std::array<Number, lanes> low;
+  std::array<Number, lanes> high;
+  std::array<double, lanes> squares{};
+  low.fill(numbers[0]);
+  high.fill(numbers[0]);
+  std::size_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    for (std::size_t k = 0; k < lanes; ++k) {
+      const Number number = numbers[i + k];
+      low[k] = number < low[k] ? number : low[k];
+      high[k] = number > high[k] ? number : high[k];
+      squares[k] += static_cast<double>(number) * static_cast<double>(number);
+    }
+  }
+  for (; i < count; ++i) {
+    low[0] = std::min(low[0], numbers[i]);
+    high[0] = std::max(high[0], numbers[i]);
+    squares[0] += static_cast<double>(numbers[i]) * static_cast<double>(numbers[i]);
+  }
+  sums.min = std::min(sums.min, static_cast<double>(*std::min_element(low.begin(), low.end())));
+  sums.max = std::max(sums.max, static_cast<double>(*std::max_element(high.begin(), high.end())));
+  for (const double lane : squares) sums.squares += lane;
+}
+
+// Requires: 0 < count <= batch.
+template <class Float>
+Sums sum_floats(const typename Ieee<Float>::Bits* bits, std::size_t count) {
+  using Bits = typename Ieee<Float>::Bits;
+  constexpr Bits infinity = Ieee<Float>::infinity;
+  constexpr Bits magnitude = static_cast<Bits>(~Bits{0}) >> 1;
+  Sums sums;
+  std::array<Float, batch> numbers;
+  std::memcpy(numbers.data(), bits, count * sizeof(Float));
+  Bits odd = 0;
+  for (std::size_t i = 0; i < count; ++i) odd += (bits[i] & magnitude) >= infinity ? 1U : 0U;
+  if (odd > 0) {  // seldom: takes them out one by one
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const Bits absolute = bits[i] & magnitude;
+      sums.nan += absolute > infinity;
+      sums.inf += absolute == infinity;
+      numbers[kept] = numbers[i];
+      kept += absolute < infinity;
+    }
+    count = kept;
+  }
+  if (count > 0) add_finite(numbers.data(), count, sums);
+  return sums;
+}
+
+void widen_bf16(const std::uint16_t* from, std::size_t count, std::uint32_t* to) {
+  for (std::size_t i = 0; i < count; ++i) to[i] = std::uint32_t{from[i]} << 16;
+}
+
+// All ones when `left` is less. Selecting by masks keeps the loop below free of branches.
+std::int32_t mask_less(std::int32_t left, std::int32_t right) {
+  return -(left < right ? 1 : 0);
+}
+
+void widen_f16(const std::uint16_t* __restrict from, std::size_t count,
+               std::uint32_t* __restrict to) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::int32_t half = from[i];
+    const std::int32_t sign = half >> 15 << 31;
+    const std::int32_t absolute = (half & 0x7fff) << 13;
+    // Normal numbers get another bias, infinities and NaN the highest exponent.
+    const std::int32_t normal =
+        absolute + 0x3800'0000 + (mask_less(0x0f7f'ffff, absolute) & 0x3800'0000);
+    // Subnormal ones are the mantissa over 2^24, which the unit exchanges exactly.
+    const auto subnormal = std::bit_cast<std::int32_t>(static_cast<float>(half & 0x3ff) * 0x1p-24F);
+    const std::int32_t is_subnormal = mask_less(absolute, 0x0080'0000);
+    to[i] =
+        static_cast<std::uint32_t>(sign | (subnormal & is_subnormal) | (normal & ~is_subnormal));
+  }
+}
+
+template <class Integer>
+Sums sum_integers(Bytes bytes) {
+  std::array<Integer, batch> numbers;
+  std::memcpy(numbers.data(), bytes.data(), bytes.size());
+  Sums sums;
+  add_finite(numbers.data(), bytes.size() / sizeof(Integer), sums);
+  return sums;
+}
+
+// Requires: one to a batch of elements.
+Sums sum_batch(Dtype dtype, Bytes bytes) {
+  std::array<std::uint32_t, batch> wide;
+  std::array<std::uint16_t, batch> narrow;
+  switch (dtype) {
+    case Dtype::f64: {
+      std::array<std::uint64_t, batch> bits;
+      std::memcpy(bits.data(), bytes.data(), bytes.size());
+      return sum_floats<double>(bits.data(), bytes.size() / 8);
+    }
+    case Dtype::f32:
+      std::memcpy(wide.data(), bytes.data(), bytes.size());
+      return sum_floats<float>(wide.data(), bytes.size() / 4);
+    case Dtype::bf16:
+      std::memcpy(narrow.data(), bytes.data(), bytes.size());
+      widen_bf16(narrow.data(), bytes.size() / 2, wide.data());
+      return sum_floats<float>(wide.data(), bytes.size() / 2);
+    case Dtype::f16:
+      std::memcpy(narrow.data(), bytes.data(), bytes.size());
+      widen_f16(narrow.data(), bytes.size() / 2, wide.data());
+      return sum_floats<float>(wide.data(), bytes.size() / 2);
+    case Dtype::i64:
+      return sum_integers<std::int64_t>(bytes);
+    case Dtype::i32:
+      return sum_integers<std::int32_t>(bytes);
+    case Dtype::i16:
+      return sum_integers<std::int16_t>(bytes);
+    case Dtype::i8:
+      return sum_integers<std::int8_t>(bytes);
+    case Dtype::u64:
+      return sum_integers<std::uint64_t>(bytes);
+    case Dtype::u32:
+      return sum_integers<std::uint32_t>(bytes);
+    case Dtype::u16:
+      return sum_integers<std::uint16_t>(bytes);
+    case Dtype::u8:
+      return sum_integers<std::uint8_t>(bytes);
+    default:
+      expects(false, "a type that is measured");
+      return {};
+  }
+}
+
+}  // namespace
+
+bool HealthMeter::measures(Dtype dtype) noexcept {
+  switch (dtype) {
+    case Dtype::f64:
+    case Dtype::f32:
+    case Dtype::f16:
+    case Dtype::bf16:
+    case Dtype::i64:
+    case Dtype::i32:
+    case Dtype::i16:
+    case Dtype::i8:
+    case Dtype::u64:
+    case Dtype::u32:
+    case Dtype::u16:
+    case Dtype::u8:
+      return true;
+    default:
+      return false;
+  }
+}
+
+HealthMeter::HealthMeter(Dtype dtype) : dtype_(dtype) {
+  expects(measures(dtype), "a type that is measured");
+}
+
+void HealthMeter::add(Bytes elements) {
+  const std::size_t width = width_of(dtype_);
+  expects(elements.size() % width == 0, "whole elements");
+  count_ += elements.size() / width;
+  while (!elements.empty()) {
+    const Bytes part = elements.first(std::min(elements.size(), batch * width));
+    elements = elements.subspan(part.size());
+    const Sums sums = sum_batch(dtype_, part);
+    nan_ += sums.nan;
+    inf_ += sums.inf;
+    min_ = std::min(min_, sums.min);
+    max_ = std::max(max_, sums.max);
+    squares_ += sums.squares;
+  }
+}
+
+void HealthMeter::merge(const HealthMeter& other) {
+  expects(dtype_ == other.dtype_, "meters of one type");
+  nan_ += other.nan_;
+  inf_ += other.inf_;
+  count_ += other.count_;
+  min_ = std::min(min_, other.min_);
+  max_ = std::max(max_, other.max_);
+  squares_ += other.squares_;
+}
+
+Health HealthMeter::finish() const {
+  const bool any = min_ <= max_;
+  return {nan_, inf_, any ? min_ : 0, any ? max_ : 0, std::sqrt(squares_), count_};
+}
+
+}  // namespace wfs

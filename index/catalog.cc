@@ -1,0 +1,77 @@
+#include "index/catalog.h"
+
+#include "base/error.h"
+#include "base/fault.h"
+#include "index/schema.sql.h"
+
+namespace wfs {
+namespace {
+
+int version_of(Database& database) {
+  auto pragma = database.prepare("PRAGMA user_version");
+  pragma.step();
+  return static_cast<int>(pragma.number(0));
+}
+
+void require_version(Database& database, const stdfs::path& path) {
+  const int version = version_of(database);
+  if (version == index_version) return;
+  if (version > index_version) {
+    fail(Errc::unsupported, cat(path.string(), " is of format version ", version,
+                                "; this weightfs knows up to ", index_version,
+                                ". Use a newer weightfs"));
+  }
+  fail(Errc::corrupt, cat(path.string(), " is no index of weightfs; run `mountctl rebuild`"));
+}
+
+}  // namespace
+
+void Catalog::create(const stdfs::path& path) {
+  if (stdfs::exists(path)) fail(Errc::exists, cat(path.string(), " exists already"));
+  Database database(path, Database::Access::write);
+  database.run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
+  Transaction transaction(database, Transaction::Mode::write);
+  database.run(schema_sql);
+  database.run(cat("PRAGMA user_version = ", index_version));
+  transaction.commit();
+}
+
+Catalog::Catalog(const stdfs::path& path, Database::Access access) : path_(path), access_(access) {
+  if (!stdfs::exists(path)) {
+    fail(Errc::not_found, cat(path.string(), " is missing; run `mountctl rebuild`"));
+  }
+  auto first = std::make_unique<Database>(path, access);
+  require_version(*first, path);
+  if (access == Database::Access::write) {
+    first->run("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 4000;");
+    *writer_.lock() = std::move(first);
+  } else {
+    readers_.lock()->push_back(std::move(first));
+  }
+}
+
+void Catalog::begin_write(std::unique_ptr<Database>& writer, Durability durability) {
+  expects(writer != nullptr, "only the process that holds the lock writes the index");
+  fault_point("catalog.before_write");
+  writer->run(durability == Durability::now ? "PRAGMA synchronous = FULL"
+                                            : "PRAGMA synchronous = NORMAL");
+}
+
+Catalog::Borrowed::Borrowed(Catalog& catalog) : catalog_(catalog) {
+  {
+    auto readers = catalog_.readers_.lock();
+    if (!readers->empty()) {
+      database_ = std::move(readers->back());
+      readers->pop_back();
+    }
+  }
+  if (!database_) database_ = std::make_unique<Database>(catalog_.path_, Database::Access::read);
+}
+
+Catalog::Borrowed::~Borrowed() {
+  constexpr std::size_t stock_max = 8;
+  auto readers = catalog_.readers_.lock();
+  if (readers->size() < stock_max) readers->push_back(std::move(database_));
+}
+
+}  // namespace wfs

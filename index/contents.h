@@ -1,0 +1,63 @@
+// Opens contents for reading, wherever their bytes are: in packs, or still in staging. The one way from a
+// ContentId to bytes. Any thread; an opened content stays readable while it is held, whatever is packed,
+// pruned or removed meanwhile.
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+
+#include "base/guarded.h"
+#include "codec/byte_source.h"
+#include "index/block_store.h"
+#include "index/catalog.h"
+#include "index/segment_map.h"
+#include "index/staging.h"
+
+namespace wfs {
+
+// A content read from packs: immutable, verified block by block.
+class PackedContent final : public ByteSource {
+ public:
+  PackedContent(std::shared_ptr<const SegmentMap> map, BlockStore& blocks)
+      : map_(std::move(map)), blocks_(blocks) {}
+
+  std::uint64_t size() const override { return map_->size(); }
+  void read(std::uint64_t offset, MutableBytes to) const override;
+  const SegmentMap& map() const noexcept { return *map_; }
+  BlockStore& blocks() const noexcept { return blocks_; }
+
+ private:
+  std::shared_ptr<const SegmentMap> map_;
+  BlockStore& blocks_;
+};
+
+class Contents {
+ public:
+  Contents(Catalog& catalog, BlockStore& blocks, Staging& staging);
+
+  // Throws Errc::not_found when the index does not know the content.
+  std::shared_ptr<const ByteSource> open(const ContentId& id);
+
+  // The staged file that holds `id` until it is packed, when this process has it.
+  std::shared_ptr<StagedFile> staged(const ContentId& id);
+  // Keeps `file` for readers of `id` until forget(). Requires: the row of the content names it.
+  void keep(const ContentId& id, std::shared_ptr<StagedFile> file);
+  void forget(const ContentId& id);
+
+  // Takes up a staged file, and what it is laid over, from the rows. Throws Errc::not_found when its row
+  // or its bytes are gone.
+  std::shared_ptr<StagedFile> take_up(StagedId id);
+
+ private:
+  struct State {
+    std::unordered_map<ContentId, std::shared_ptr<StagedFile>> staged;
+    std::unordered_map<ContentId, std::weak_ptr<const ByteSource>> packed;
+  };
+
+  Catalog& catalog_;
+  BlockStore& blocks_;
+  Staging& staging_;
+  Guarded<State> state_;
+};
+
+}  // namespace wfs

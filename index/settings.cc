@@ -1,0 +1,95 @@
+#include "index/settings.h"
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+
+namespace wfs {
+namespace {
+
+constexpr int repository_version = 1;
+
+void require_range(std::string_view name, double value, double low, double high) {
+  if (value >= low && value <= high) return;
+  fail(Errc::invalid, cat("setting ", name, " is ", value, "; it must be from ", low, " to ", high));
+}
+
+double number_of(std::string_view name, const std::string& text) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (text.empty() || *end != '\0') {
+    fail(Errc::invalid, cat("setting ", name, " is '", text, "'; it must be a number"));
+  }
+  return value;
+}
+
+void check(const Settings& settings) {
+  require_range("settle", settings.settle_seconds, 0, 86'400);
+  require_range("cache_mib", static_cast<double>(settings.cache_bytes_max >> 20), 1, 1 << 20);
+  require_range("read_ahead_kib", settings.read_ahead_kib, 4, 65'536);
+}
+
+}  // namespace
+
+std::string_view name_of(CaptureMode mode) noexcept {
+  switch (mode) {
+    case CaptureMode::settle: return "settle";
+    case CaptureMode::close: return "close";
+    case CaptureMode::manual: return "manual";
+  }
+  return "settle";
+}
+
+CaptureMode capture_mode_of(std::string_view name) {
+  for (const auto mode : {CaptureMode::settle, CaptureMode::close, CaptureMode::manual}) {
+    if (name_of(mode) == name) return mode;
+  }
+  fail(Errc::invalid, cat("'", name, "' is no capture mode; use settle, close or manual"));
+}
+
+Settings load_settings(const stdfs::path& config) {
+  Settings settings;
+  const Buffer bytes = read_file(config);
+  const auto json = nlohmann::json::parse(as_text(bytes), nullptr, false);
+  if (!json.is_object()) {
+    fail(Errc::invalid, cat(config.string(), " is no JSON object; mend it or restore it"));
+  }
+  try {
+    const int version = json.value("version", 0);
+    if (version > repository_version) {
+      fail(Errc::unsupported, cat(config.string(), " is of format version ", version,
+                                  "; this weightfs knows up to ", repository_version,
+                                  ". Use a newer weightfs"));
+    }
+    settings.settle_seconds = json.value("settle", settings.settle_seconds);
+    settings.capture = capture_mode_of(json.value("capture", std::string(name_of(settings.capture))));
+    settings.cache_bytes_max = json.value("cache_mib", settings.cache_bytes_max >> 20) << 20;
+    settings.read_ahead_kib = json.value("read_ahead_kib", settings.read_ahead_kib);
+  } catch (const nlohmann::json::exception& error) {
+    fail(Errc::invalid, cat(config.string(), ": ", error.what()));
+  }
+  if (const char* text = std::getenv("WEIGHTFS_SETTLE")) {
+    settings.settle_seconds = number_of("WEIGHTFS_SETTLE", text);
+  }
+  if (const char* text = std::getenv("WEIGHTFS_CAPTURE")) settings.capture = capture_mode_of(text);
+  if (const char* text = std::getenv("WEIGHTFS_CACHE_MIB")) {
+    const double mib = number_of("WEIGHTFS_CACHE_MIB", text);
+    require_range("WEIGHTFS_CACHE_MIB", mib, 1, 1 << 20);
+    settings.cache_bytes_max = static_cast<std::uint64_t>(mib) << 20;
+  }
+  check(settings);
+  return settings;
+}
+
+std::string new_config() {
+  const Settings defaults;
+  const nlohmann::ordered_json json = {{"version", repository_version},
+                                       {"settle", defaults.settle_seconds},
+                                       {"capture", name_of(defaults.capture)},
+                                       {"cache_mib", defaults.cache_bytes_max >> 20},
+                                       {"read_ahead_kib", defaults.read_ahead_kib}};
+  return json.dump(2) + "\n";
+}
+
+}  // namespace wfs
