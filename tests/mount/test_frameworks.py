@@ -9,11 +9,10 @@ import repository as wfs
 
 RUN = """
 import pathlib, sys
-what, folder = sys.argv[1], pathlib.Path(sys.argv[2])
-folder.mkdir(parents=True, exist_ok=True)
-{save: save, load: load}
-(save if what == 'save' else load)(folder)
-""".replace("{save: save, load: load}\n", "")
+for folder in map(pathlib.Path, sys.argv[2:]):
+    folder.mkdir(parents=True, exist_ok=True)
+    {'save': save, 'load': load}[sys.argv[1]](folder)
+"""
 
 SAFETENSORS = """
 import torch
@@ -160,19 +159,17 @@ NOT_DETERMINISTIC = {"legacy.pt", "dcp/.metadata"}
     ids=lambda v: v if len(v) < 20 else "",
 )
 def test_saved_on_the_mount_loaded_from_the_commit(repo, scratch, name, script):
-    wfs.python(script + RUN, "save", scratch / "plain")
-    wfs.python(script + RUN, "load", scratch / "plain")
-    wfs.python(script + RUN, "save", repo.branch() / "m")
-    wfs.assert_same_tree(scratch / "plain", repo.branch() / "m", ignore=NOT_DETERMINISTIC)
-    wfs.copy_plain(repo.branch() / "m", scratch / "aside")
-    wfs.python(script + RUN, "load", scratch / "aside")
-    commit = repo.commit(f"saved by {name}")
-    wfs.assert_same_tree(scratch / "aside", repo.at(commit) / "m")
+    saved, copy = repo.branch() / "m", scratch / "aside"
+    wfs.python(script + RUN, "save", scratch / "plain", saved)
+    wfs.assert_same_tree(scratch / "plain", saved, ignore=NOT_DETERMINISTIC)
+    wfs.copy_plain(saved, copy)
+    committed = repo.at(repo.commit(f"saved by {name}")) / "m"
+    wfs.assert_same_tree(copy, committed)
+    wfs.python(script + RUN, "load", scratch / "plain", copy, committed)  # from staging
     repo.quiet()
     repo.remount()
-    wfs.python(script + RUN, "load", repo.at(commit) / "m")
-    wfs.python(script + RUN, "load", repo.branch() / "m")
-    wfs.assert_same_tree(scratch / "aside", repo.at(commit) / "m")
+    wfs.assert_same_tree(copy, committed)
+    wfs.python(script + RUN, "load", saved, committed)  # from packs
 
 
 def test_a_dcp_folder_is_complete_once_its_metadata_is_renamed_in(repo):
