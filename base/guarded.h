@@ -16,6 +16,9 @@ class Guarded {
     T* operator->() noexcept { return value_; }
     T& operator*() noexcept { return *value_; }
 
+    // Gives the lock up before the end of the scope.
+    void release() { lock_.unlock(); }
+
     // Sleeps until `ready()` holds; the lock is free meanwhile.
     template <class Ready>
     void wait(std::condition_variable& condition, Ready ready) {
@@ -41,7 +44,7 @@ class Guarded {
 
  private:
   std::mutex mutex_;
-  T value_;
+  T value_{};
 };
 
 }  // namespace wfs

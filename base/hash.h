@@ -66,9 +66,9 @@ std::optional<Buffer> unhex(std::string_view digits);
 
 template <>
 struct std::hash<wfs::Hash128> {
-  std::size_t operator()(const wfs::Hash128& hash) const noexcept {
+  std::size_t operator()(const wfs::Hash128& id) const noexcept {
     std::size_t value;
-    __builtin_memcpy(&value, hash.bytes.data(), sizeof value);
+    __builtin_memcpy(&value, id.bytes.data(), sizeof value);
     return value;
   }
 };

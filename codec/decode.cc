@@ -36,7 +36,8 @@ struct PlaneEntry {
   std::uint32_t length;
 };
 
-// Gives where the bytes of a plane are: in the payload itself, or in `scratch` after decoding there.
+// Gives where the bytes of a plane are: in the payload itself, or in `scratch` after decoding
+// there.
 const std::byte* decode_plane(PlaneForm form, Bytes stored, MutableBytes scratch) {
   switch (form) {
     case PlaneForm::raw:
@@ -85,10 +86,14 @@ void decode_planes(Bytes payload, MutableBytes plain) {
 
 void decode(Encoding encoding, Bytes payload, MutableBytes plain) {
   switch (encoding) {
-    case Encoding::raw: return decode_raw(payload, plain);
-    case Encoding::fill: return decode_fill(payload, plain);
-    case Encoding::zstd: return zstd_decompress(payload, plain);
-    case Encoding::planes: return decode_planes(payload, plain);
+    case Encoding::raw:
+      return decode_raw(payload, plain);
+    case Encoding::fill:
+      return decode_fill(payload, plain);
+    case Encoding::zstd:
+      return zstd_decompress(payload, plain);
+    case Encoding::planes:
+      return decode_planes(payload, plain);
   }
   fail(Errc::corrupt, cat("encoding ", static_cast<unsigned>(encoding), " is not known"));
 }

@@ -14,10 +14,10 @@
 namespace wfs {
 namespace {
 
-constexpr std::size_t planes_min = 256;    // shorter blocks do not pay for the entries of planes
-constexpr double noise_bits = 7.95;        // bytes of this entropy are stored as they are
-constexpr double repeats_worth = 0.03;     // from this share of repeats on, looking for them pays
-constexpr double slack = 0.99;             // a faster form may be that much longer
+constexpr std::size_t planes_min = 256;  // shorter blocks do not pay for the entries of planes
+constexpr double noise_bits = 7.95;      // bytes of this entropy are stored as they are
+constexpr double repeats_worth = 0.03;   // from this share of repeats on, looking for them pays
+constexpr double slack = 0.99;           // a faster form may be that much longer
 
 struct Scratch {
   Buffer planes = Buffer(block_size_max);
@@ -109,6 +109,7 @@ double bits_as_planes(Bytes plain, PlaneShape shape) {
 struct Plan {
   PlaneShape shape{1, Rotation::none};  // width 1: no planes
   bool searches = false;                // whether zstd may find something
+  ZstdEffort effort = ZstdEffort::normal;
 };
 
 // A block of a numeric type is split by it, and searched only when it repeats itself as it lies.
@@ -123,9 +124,11 @@ Plan plan_bytes(Bytes plain, Dtype dtype) {
   const Estimate guess = estimate(plain);
   Plan plan;
   plan.searches = guess.bits < noise_bits || guess.repeated > repeats_worth;
+  // Numbers of a byte or less have a distribution, but seldom repetitions.
+  if (dtype != Dtype::opaque && guess.repeated <= repeats_worth) plan.effort = ZstdEffort::literals;
   if (dtype != Dtype::opaque || plain.size() < planes_min) return plan;
   double best = 0.98 * guess.bits;
-  for (const unsigned width : {4U, 2U}) {
+  for (const unsigned width : {2U, 4U}) {
     const PlaneShape shape{width, Rotation::upper_half};
     const double bits = bits_as_planes(plain, shape);
     if (bits >= best) continue;
@@ -142,7 +145,8 @@ EncodedBlock encode(Bytes plain, Dtype dtype) {
   expects(plain.size() <= block_size_max, "a block is at most a block long");
   for (const std::size_t period : {1U, 2U, 4U, 8U}) {
     if (period < plain.size() && repeats(plain, period)) {
-      return {Encoding::fill, Buffer(plain.begin(), plain.begin() + static_cast<std::ptrdiff_t>(period))};
+      return {Encoding::fill,
+              Buffer(plain.begin(), plain.begin() + static_cast<std::ptrdiff_t>(period))};
     }
   }
   const bool numbers = width_of(dtype) > 1 && plain.size() >= planes_min;
@@ -159,7 +163,7 @@ EncodedBlock encode(Bytes plain, Dtype dtype) {
   }
   if (plan.searches && !plain.empty()) {
     const MutableBytes to = MutableBytes(scratch().coded).first(plain.size());
-    const std::size_t length = zstd_compress(plain, to, ZstdEffort::normal);
+    const std::size_t length = zstd_compress(plain, to, plan.effort);
     if (length != 0 && better(length, best_length)) {
       return {Encoding::zstd, Buffer(to.begin(), to.begin() + static_cast<std::ptrdiff_t>(length))};
     }

@@ -30,8 +30,8 @@ double entropy_of(const Histograms& histograms, std::size_t total) {
   double sum = 0;
   unsigned used = 0;
   for (std::size_t value = 0; value < 256; ++value) {
-    const std::uint32_t count = histograms[0][value] + histograms[1][value] +
-                                histograms[2][value] + histograms[3][value];
+    const std::uint32_t count =
+        histograms[0][value] + histograms[1][value] + histograms[2][value] + histograms[3][value];
     if (count == 0) continue;
     ++used;
     sum += count * std::log2(static_cast<double>(count));

@@ -8,13 +8,26 @@
 namespace wfs {
 namespace {
 
-constexpr std::uint64_t header_max = 1024 * 1024 * 1024;  // the longest known vocabulary: some 20 MiB
+constexpr std::uint64_t header_max =
+    1024 * 1024 * 1024;  // the longest known vocabulary: some 20 MiB
 constexpr std::uint64_t tensors_max = 1 << 20;
 constexpr std::uint64_t name_max = 64 * 1024;
 constexpr unsigned array_depth_max = 4;
 
 enum class ValueType : std::uint32_t {
-  u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64
+  u8,
+  i8,
+  u16,
+  i16,
+  u32,
+  i32,
+  f32,
+  boolean,
+  string,
+  array,
+  u64,
+  i64,
+  f64
 };
 
 // Bytes of a value; 0 for those that say it themselves.
@@ -22,17 +35,22 @@ std::uint64_t size_of_value(ValueType type) {
   switch (type) {
     case ValueType::u8:
     case ValueType::i8:
-    case ValueType::boolean: return 1;
+    case ValueType::boolean:
+      return 1;
     case ValueType::u16:
-    case ValueType::i16: return 2;
+    case ValueType::i16:
+      return 2;
     case ValueType::u32:
     case ValueType::i32:
-    case ValueType::f32: return 4;
+    case ValueType::f32:
+      return 4;
     case ValueType::u64:
     case ValueType::i64:
-    case ValueType::f64: return 8;
+    case ValueType::f64:
+      return 8;
     case ValueType::string:
-    case ValueType::array: return 0;
+    case ValueType::array:
+      return 0;
   }
   fail(Errc::invalid, cat("metadata type ", static_cast<std::uint32_t>(type), " is not known"));
 }
@@ -112,7 +130,8 @@ std::uint32_t read_metadata(SourceReader& reader, std::uint64_t count) {
     if (key == "general.alignment") {
       if (type != ValueType::u32) fail(Errc::invalid, "general.alignment is no u32");
       alignment = reader.number<std::uint32_t>();
-      if (!std::has_single_bit(alignment)) fail(Errc::invalid, "general.alignment is no power of 2");
+      if (!std::has_single_bit(alignment))
+        fail(Errc::invalid, "general.alignment is no power of 2");
     } else {
       skip_value(reader, type);
     }

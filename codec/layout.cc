@@ -9,12 +9,18 @@ namespace wfs {
 
 std::string_view name_of(Format format) noexcept {
   switch (format) {
-    case Format::opaque: return "opaque";
-    case Format::safetensors: return "safetensors";
-    case Format::torch_zip: return "torch_zip";
-    case Format::gguf: return "gguf";
-    case Format::npy: return "npy";
-    case Format::npz: return "npz";
+    case Format::opaque:
+      return "opaque";
+    case Format::safetensors:
+      return "safetensors";
+    case Format::torch_zip:
+      return "torch_zip";
+    case Format::gguf:
+      return "gguf";
+    case Format::npy:
+      return "npy";
+    case Format::npz:
+      return "npz";
   }
   return "unknown";
 }
@@ -29,7 +35,8 @@ std::vector<Segment> cover(std::uint64_t file_size, std::vector<Segment> found) 
   for (Segment& segment : found) {
     const Range range = segment.range;
     if (range.empty()) continue;
-    if (range.offset < covered) fail(Errc::invalid, cat("bytes at ", range.offset, " have two uses"));
+    if (range.offset < covered)
+      fail(Errc::invalid, cat("bytes at ", range.offset, " have two uses"));
     if (range.offset > file_size || range.length > file_size - range.offset) {
       fail(Errc::invalid, cat("the file ends before ", range.length, " bytes at ", range.offset));
     }
@@ -53,7 +60,8 @@ bool may_start_json(std::byte byte) {
 Parser parser_of(const ByteSource& file) {
   std::array<std::byte, 9> start{};
   const std::uint64_t size = file.size();
-  file.read(0, MutableBytes(start).first(static_cast<std::size_t>(std::min<std::uint64_t>(9, size))));
+  file.read(0,
+            MutableBytes(start).first(static_cast<std::size_t>(std::min<std::uint64_t>(9, size))));
   const std::string_view text = as_text(start);
   if (text.starts_with("GGUF")) return parse_gguf;
   if (text.starts_with("\x93NUMPY")) return parse_npy;

@@ -1,6 +1,6 @@
 // What the parsers find in a file: its format and its segments. The segments cover the file without
-// hole or overlap, in ascending order, and none is empty. Every parser reads hostile bytes: memory is
-// bounded by the header caps below, not by counts found in the file. Functions without state.
+// hole or overlap, in ascending order, and none is empty. Every parser reads hostile bytes: memory
+// is bounded by the header caps below, not by counts found in the file. Functions without state.
 #pragma once
 
 #include <cstdint>
@@ -46,8 +46,8 @@ Layout layout_of(const ByteSource& file);
 
 inline constexpr std::uint64_t safetensors_header_max = 100'000'000;
 
-// The segments that cover a file of `file_size` bytes: `found` and, between them, segments without a
-// tensor. Throws: Errc::invalid when two of `found` overlap or one reaches past the end.
+// The segments that cover a file of `file_size` bytes: `found` and, between them, segments without
+// a tensor. Throws: Errc::invalid when two of `found` overlap or one reaches past the end.
 std::vector<Segment> cover(std::uint64_t file_size, std::vector<Segment> found);
 
 // One format each. Throw: Errc::invalid with the reason when the file breaks a rule of the format.

@@ -12,8 +12,8 @@ struct NpyArray {
   Range data;     // of the source
 };
 
-// Reads the array that fills `range` of the source. Throws: Errc::invalid with the reason when it is
-// none, or of a type without a Dtype, or its data ends before its shape does.
+// Reads the array that fills `range` of the source. Throws: Errc::invalid with the reason when it
+// is none, or of a type without a Dtype, or its data ends before its shape does.
 NpyArray read_npy(const ByteSource& source, Range range);
 
 }  // namespace wfs

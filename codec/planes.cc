@@ -50,8 +50,8 @@ void split2(const std::uint8_t* __restrict from, std::size_t count, std::uint8_t
 }
 
 template <Rotation rotation>
-void merge2(const std::uint8_t* __restrict p0, const std::uint8_t* __restrict p1,
-            std::size_t count, std::uint8_t* __restrict to) {
+void merge2(const std::uint8_t* __restrict p0, const std::uint8_t* __restrict p1, std::size_t count,
+            std::uint8_t* __restrict to) {
   for (std::size_t i = 0; i < count; ++i) {
     const auto number = rotate_back<rotation>(static_cast<std::uint16_t>(p0[i] | p1[i] << 8));
     std::memcpy(to + 2 * i, &number, sizeof number);
@@ -60,8 +60,7 @@ void merge2(const std::uint8_t* __restrict p0, const std::uint8_t* __restrict p1
 
 template <Rotation rotation>
 void split4(const std::uint8_t* __restrict from, std::size_t count, std::uint8_t* __restrict p0,
-            std::uint8_t* __restrict p1, std::uint8_t* __restrict p2,
-            std::uint8_t* __restrict p3) {
+            std::uint8_t* __restrict p1, std::uint8_t* __restrict p2, std::uint8_t* __restrict p3) {
   for (std::size_t i = 0; i < count; ++i) {
     const auto number = rotate<rotation>(load<std::uint32_t>(from + 4 * i));
     p0[i] = static_cast<std::uint8_t>(number);
@@ -73,12 +72,12 @@ void split4(const std::uint8_t* __restrict from, std::size_t count, std::uint8_t
 
 template <Rotation rotation>
 void merge4(const std::uint8_t* __restrict p0, const std::uint8_t* __restrict p1,
-            const std::uint8_t* __restrict p2, const std::uint8_t* __restrict p3,
-            std::size_t count, std::uint8_t* __restrict to) {
+            const std::uint8_t* __restrict p2, const std::uint8_t* __restrict p3, std::size_t count,
+            std::uint8_t* __restrict to) {
   for (std::size_t i = 0; i < count; ++i) {
-    const auto number = rotate_back<rotation>(
-        std::uint32_t{p0[i]} | std::uint32_t{p1[i]} << 8 | std::uint32_t{p2[i]} << 16 |
-        std::uint32_t{p3[i]} << 24);
+    const auto number =
+        rotate_back<rotation>(std::uint32_t{p0[i]} | std::uint32_t{p1[i]} << 8 |
+                              std::uint32_t{p2[i]} << 16 | std::uint32_t{p3[i]} << 24);
     std::memcpy(to + 4 * i, &number, sizeof number);
   }
 }
@@ -95,7 +94,8 @@ template <Rotation rotation>
 void merge8(const std::byte* const* planes, std::size_t count, std::uint8_t* __restrict to) {
   for (std::size_t i = 0; i < count; ++i) {
     std::uint64_t number = 0;
-    for (unsigned k = 0; k < 8; ++k) number |= std::to_integer<std::uint64_t>(planes[k][i]) << 8 * k;
+    for (unsigned k = 0; k < 8; ++k)
+      number |= std::to_integer<std::uint64_t>(planes[k][i]) << 8 * k;
     number = rotate_back<rotation>(number);
     std::memcpy(to + 8 * i, &number, sizeof number);
   }
@@ -104,22 +104,31 @@ void merge8(const std::byte* const* planes, std::size_t count, std::uint8_t* __r
 template <Rotation rotation>
 void split_as(const std::uint8_t* from, unsigned width, std::size_t count, std::uint8_t* to) {
   switch (width) {
-    case 2: return split2<rotation>(from, count, to, to + count);
+    case 2:
+      return split2<rotation>(from, count, to, to + count);
     case 4:
       return split4<rotation>(from, count, to, to + count, to + 2 * count, to + 3 * count);
-    case 8: return split8<rotation>(from, count, to);
-    default: expects(false, "numbers of 2, 4 or 8 bytes");
+    case 8:
+      return split8<rotation>(from, count, to);
+    default:
+      expects(false, "numbers of 2, 4 or 8 bytes");
   }
 }
 
 template <Rotation rotation>
 void merge_as(std::span<const std::byte* const> planes, std::size_t count, std::uint8_t* to) {
-  const auto plane = [&](std::size_t k) { return reinterpret_cast<const std::uint8_t*>(planes[k]); };
+  const auto plane = [&](std::size_t k) {
+    return reinterpret_cast<const std::uint8_t*>(planes[k]);
+  };
   switch (planes.size()) {
-    case 2: return merge2<rotation>(plane(0), plane(1), count, to);
-    case 4: return merge4<rotation>(plane(0), plane(1), plane(2), plane(3), count, to);
-    case 8: return merge8<rotation>(planes.data(), count, to);
-    default: expects(false, "numbers of 2, 4 or 8 bytes");
+    case 2:
+      return merge2<rotation>(plane(0), plane(1), count, to);
+    case 4:
+      return merge4<rotation>(plane(0), plane(1), plane(2), plane(3), count, to);
+    case 8:
+      return merge8<rotation>(planes.data(), count, to);
+    default:
+      expects(false, "numbers of 2, 4 or 8 bytes");
   }
 }
 
@@ -137,8 +146,7 @@ void split_planes(Bytes plain, unsigned width, Rotation rotation, MutableBytes p
   }
 }
 
-void merge_planes(std::span<const std::byte* const> planes, Rotation rotation,
-                  MutableBytes plain) {
+void merge_planes(std::span<const std::byte* const> planes, Rotation rotation, MutableBytes plain) {
   const std::size_t count = plain.size() / planes.size();
   auto* const to = reinterpret_cast<std::uint8_t*>(plain.data());
   if (rotation == Rotation::none) {

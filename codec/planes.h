@@ -1,10 +1,10 @@
 // Numbers as byte planes: plane k holds byte k of every number, lowest first, so that bytes of one
-// statistic lie together. In floats, the upper 16 bits are rotated left by one before, which makes the
-// highest plane exponent bits only and puts the sign behind the mantissa bits of the next.
+// statistic lie together. In floats, the upper 16 bits are rotated left by one before, which makes
+// the highest plane exponent bits only and puts the sign behind the mantissa bits of the next.
 //
 // Payload of Encoding::planes: u8 width (2, 4 or 8), with planes_rotated added for floats; for each
-// plane u8 PlaneForm and u32 length; the planes; the bytes of the block behind its last whole number.
-// Functions without state.
+// plane u8 PlaneForm and u32 length; the planes; the bytes of the block behind its last whole
+// number. Functions without state.
 #pragma once
 
 #include <span>

@@ -1,6 +1,6 @@
 // The decision which files are safetensors follows the library to the letter, also where it is more
-// lenient than the text of the format: a tensor named twice counts as named last, unknown fields of a
-// tensor are skipped, and a tensor may be written as the array of its three fields.
+// lenient than the text of the format: a tensor named twice counts as named last, unknown fields of
+// a tensor are skipped, and a tensor may be written as the array of its three fields.
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
@@ -29,9 +29,14 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
 
   bool null() override {
     switch (place_) {
-      case Place::metadata_value: place_ = Place::members; return true;
-      case Place::dtype_value: place_ = Place::dtype_end; return true;
-      default: return scalar("null");
+      case Place::metadata_value:
+        place_ = Place::members;
+        return true;
+      case Place::dtype_value:
+        place_ = Place::dtype_end;
+        return true;
+      default:
+        return scalar("null");
     }
   }
   bool boolean(bool) override { return scalar("a boolean"); }
@@ -66,24 +71,33 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
   bool start_object(std::size_t) override {
     enter();
     switch (place_) {
-      case Place::top: place_ = Place::members; return true;
-      case Place::metadata_value: place_ = Place::metadata; return true;
-      case Place::tensor_value: return start_tensor(/*positional=*/false);
+      case Place::top:
+        place_ = Place::members;
+        return true;
+      case Place::metadata_value:
+        place_ = Place::metadata;
+        return true;
+      case Place::tensor_value:
+        return start_tensor(/*positional=*/false);
       case Place::fields:
         if (next_field() == Field::dtype) {
           place_ = Place::dtype_name;
           return true;
         }
         return skip_or_refuse();
-      case Place::skipped: ++skipped_; return true;
-      default: fail(Errc::invalid, "an object where none belongs");
+      case Place::skipped:
+        ++skipped_;
+        return true;
+      default:
+        fail(Errc::invalid, "an object where none belongs");
     }
   }
 
   bool start_array(std::size_t) override {
     enter();
     switch (place_) {
-      case Place::tensor_value: return start_tensor(/*positional=*/true);
+      case Place::tensor_value:
+        return start_tensor(/*positional=*/true);
       case Place::fields:
         if (next_field() == Field::shape) {
           place_ = Place::shape;
@@ -94,18 +108,28 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
           return true;
         }
         return skip_or_refuse();
-      case Place::skipped: ++skipped_; return true;
-      default: fail(Errc::invalid, "an array where none belongs");
+      case Place::skipped:
+        ++skipped_;
+        return true;
+      default:
+        fail(Errc::invalid, "an array where none belongs");
     }
   }
 
   bool key(string_t& name) override {
     switch (place_) {
-      case Place::members: return member(name);
-      case Place::fields: return field(name);
-      case Place::dtype_name: set_dtype(name); place_ = Place::dtype_value; return true;
-      case Place::dtype_end: fail(Errc::invalid, "a dtype with two names");
-      default: return true;
+      case Place::members:
+        return member(name);
+      case Place::fields:
+        return field(name);
+      case Place::dtype_name:
+        set_dtype(name);
+        place_ = Place::dtype_value;
+        return true;
+      case Place::dtype_end:
+        fail(Errc::invalid, "a dtype with two names");
+      default:
+        return true;
     }
   }
 
@@ -122,8 +146,19 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
   static constexpr unsigned depth_max = 127;  // as serde_json has it
 
   enum class Place {
-    top, members, metadata_value, metadata, tensor_value, fields, dtype_name, dtype_value, dtype_end,
-    shape, offsets, skipped, done
+    top,
+    members,
+    metadata_value,
+    metadata,
+    tensor_value,
+    fields,
+    dtype_name,
+    dtype_value,
+    dtype_end,
+    shape,
+    offsets,
+    skipped,
+    done
   };
   enum class Field : std::uint8_t { dtype, shape, offsets, unknown };
 
@@ -202,16 +237,25 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
   bool leave() {
     --depth_;
     switch (place_) {
-      case Place::members: place_ = Place::done; return true;
-      case Place::metadata: place_ = Place::members; return true;
-      case Place::fields: return end_tensor();
-      case Place::dtype_end: return end_value();
-      case Place::shape: return end_value();
+      case Place::members:
+        place_ = Place::done;
+        return true;
+      case Place::metadata:
+        place_ = Place::members;
+        return true;
+      case Place::fields:
+        return end_tensor();
+      case Place::dtype_end:
+        return end_value();
+      case Place::shape:
+        return end_value();
       case Place::offsets:
         if (offsets_ != 2) fail(Errc::invalid, "data_offsets has fewer than two numbers");
         return end_value();
-      case Place::skipped: return --skipped_ > 0 || end_value();
-      default: fail(Errc::invalid, "a value is missing");
+      case Place::skipped:
+        return --skipped_ > 0 || end_value();
+      default:
+        fail(Errc::invalid, "a value is missing");
     }
   }
 
@@ -300,7 +344,8 @@ Layout parse_safetensors(const ByteSource& file) {
     if (next.begin == next.end) {
       layout.empty_tensors.push_back(std::move(next.tensor));
     } else {
-      layout.segments.push_back({{data + next.begin, next.end - next.begin}, std::move(next.tensor)});
+      layout.segments.push_back(
+          {{data + next.begin, next.end - next.begin}, std::move(next.tensor)});
     }
   }
   if (covered != size - data) fail(Errc::invalid, "the tensors end before the file does");

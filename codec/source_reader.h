@@ -1,5 +1,6 @@
 // Reads forward through a part of a ByteSource with a small buffer. Throws Errc::invalid when asked
-// for more than is left, so no length found in the bytes is believed before it is checked. One thread.
+// for more than is left, so no length found in the bytes is believed before it is checked. One
+// thread.
 #pragma once
 
 #include <algorithm>

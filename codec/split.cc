@@ -32,7 +32,8 @@ constexpr std::array<std::uint64_t, 256> make_gear() {
 
 constexpr auto gear = make_gear();
 
-// The length of the chunk that `bytes` starts with. Requires: block_size_max bytes, or all there are.
+// The length of the chunk that `bytes` starts with. Requires: block_size_max bytes, or all there
+// are.
 std::size_t chunk_length(Bytes bytes) {
   const std::size_t end = std::min<std::size_t>(bytes.size(), block_size_max);
   if (end <= chunk_min) return end;

@@ -14,14 +14,14 @@ struct DtypeInfo {
 
 // In the order of the numbers.
 constexpr std::array<DtypeInfo, dtype_count> infos = {{
-    {"OPAQUE", 8, 1, false},      {"F64", 64, 8, true},       {"F32", 32, 4, true},
-    {"F16", 16, 2, true},         {"BF16", 16, 2, true},      {"F8_E4M3", 8, 1, false},
-    {"F8_E5M2", 8, 1, false},     {"I64", 64, 8, false},      {"I32", 32, 4, false},
-    {"I16", 16, 2, false},        {"I8", 8, 1, false},        {"U64", 64, 8, false},
-    {"U32", 32, 4, false},        {"U16", 16, 2, false},      {"U8", 8, 1, false},
-    {"BOOL", 8, 1, false},        {"C64", 64, 4, true},       {"F4", 4, 1, false},
-    {"F6_E2M3", 6, 1, false},     {"F6_E3M2", 6, 1, false},   {"F8_E8M0", 8, 1, false},
-    {"QUANTISED", 0, 1, false},   {"F8_E4M3FNUZ", 8, 1, false}, {"F8_E5M2FNUZ", 8, 1, false},
+    {"OPAQUE", 8, 1, false},    {"F64", 64, 8, true},         {"F32", 32, 4, true},
+    {"F16", 16, 2, true},       {"BF16", 16, 2, true},        {"F8_E4M3", 8, 1, false},
+    {"F8_E5M2", 8, 1, false},   {"I64", 64, 8, false},        {"I32", 32, 4, false},
+    {"I16", 16, 2, false},      {"I8", 8, 1, false},          {"U64", 64, 8, false},
+    {"U32", 32, 4, false},      {"U16", 16, 2, false},        {"U8", 8, 1, false},
+    {"BOOL", 8, 1, false},      {"C64", 64, 4, true},         {"F4", 4, 1, false},
+    {"F6_E2M3", 6, 1, false},   {"F6_E3M2", 6, 1, false},     {"F8_E8M0", 8, 1, false},
+    {"QUANTISED", 0, 1, false}, {"F8_E4M3FNUZ", 8, 1, false}, {"F8_E5M2FNUZ", 8, 1, false},
 }};
 
 const DtypeInfo& info_of(Dtype dtype) noexcept {
@@ -31,10 +31,18 @@ const DtypeInfo& info_of(Dtype dtype) noexcept {
 
 }  // namespace
 
-unsigned bits_of(Dtype dtype) noexcept { return info_of(dtype).bits; }
-unsigned width_of(Dtype dtype) noexcept { return info_of(dtype).width; }
-bool is_float(Dtype dtype) noexcept { return info_of(dtype).floats; }
-std::string_view name_of(Dtype dtype) noexcept { return info_of(dtype).name; }
+unsigned bits_of(Dtype dtype) noexcept {
+  return info_of(dtype).bits;
+}
+unsigned width_of(Dtype dtype) noexcept {
+  return info_of(dtype).width;
+}
+bool is_float(Dtype dtype) noexcept {
+  return info_of(dtype).floats;
+}
+std::string_view name_of(Dtype dtype) noexcept {
+  return info_of(dtype).name;
+}
 
 std::optional<Dtype> dtype_of_safetensors(std::string_view spelling) noexcept {
   for (std::uint8_t number = 0; number < dtype_count; ++number) {

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
-#include <type_traits>
 
 #include "base/error.h"
 
@@ -29,68 +29,64 @@ struct Ieee;
 template <>
 struct Ieee<float> {
   using Bits = std::uint32_t;
-  using Signed = std::int32_t;
   static constexpr Bits infinity = 0x7f80'0000;
 };
 template <>
 struct Ieee<double> {
   using Bits = std::uint64_t;
-  using Signed = std::int64_t;
   static constexpr Bits infinity = 0x7ff0'0000'0000'0000;
 };
 
-// Requires: count <= batch.
-template <class Float>
-Sums sum_floats(const typename Ieee<Float>::Bits* bits, std::size_t count) {
-  using Bits = typename Ieee<Float>::Bits;
-  using Signed = typename Ieee<Float>::Signed;
-  constexpr Bits infinity = Ieee<Float>::infinity;
-  constexpr Bits magnitude = static_cast<Bits>(~Bits{0}) >> 1;
-  constexpr Signed none_low = std::numeric_limits<Signed>::max();
-  constexpr Signed none_high = std::numeric_limits<Signed>::min();
-
-  Bits nan = 0;
-  Bits inf = 0;
-  Signed low = none_low;
-  Signed high = none_high;
-  std::array<Float, batch> finite;
-  for (std::size_t i = 0; i < count; ++i) {
-    const Bits absolute = bits[i] & magnitude;
-    nan += absolute > infinity;
-    inf += absolute == infinity;
-    const bool is_finite = absolute < infinity;
-    // An integer that is ordered as the float is.
-    const auto value = static_cast<Signed>(bits[i]);
-    const Signed order = value ^ static_cast<Signed>((value >> (sizeof(Bits) * 8 - 1)) &
-                                                     static_cast<Signed>(magnitude));
-    low = std::min(low, is_finite ? order : none_low);
-    high = std::max(high, is_finite ? order : none_high);
-    const Bits kept = is_finite ? bits[i] : 0;
-    std::memcpy(&finite[i], &kept, sizeof kept);
-  }
+// Adds range and squares of numbers that are all finite.
+template <class Number>
+void add_finite(const Number* numbers, std::size_t count, Sums& sums) {
+  std::array<Number, lanes> low;
+  std::array<Number, lanes> high;
   std::array<double, lanes> squares{};
+  low.fill(numbers[0]);
+  high.fill(numbers[0]);
   std::size_t i = 0;
   for (; i + lanes <= count; i += lanes) {
     for (std::size_t k = 0; k < lanes; ++k) {
-      const double value = finite[i + k];
-      squares[k] += value * value;
+      const Number number = numbers[i + k];
+      low[k] = number < low[k] ? number : low[k];
+      high[k] = number > high[k] ? number : high[k];
+      squares[k] += static_cast<double>(number) * static_cast<double>(number);
     }
   }
-  for (; i < count; ++i) squares[0] += double{finite[i]} * double{finite[i]};
-
-  const auto value_of = [](Signed order) {
-    const Signed value = order ^ static_cast<Signed>((order >> (sizeof(Bits) * 8 - 1)) &
-                                                     static_cast<Signed>(magnitude));
-    Float number;
-    std::memcpy(&number, &value, sizeof value);
-    return static_cast<double>(number);
-  };
-  Sums sums;
-  sums.nan = nan;
-  sums.inf = inf;
-  if (low != none_low) sums.min = value_of(low);
-  if (high != none_high) sums.max = value_of(high);
+  for (; i < count; ++i) {
+    low[0] = std::min(low[0], numbers[i]);
+    high[0] = std::max(high[0], numbers[i]);
+    squares[0] += static_cast<double>(numbers[i]) * static_cast<double>(numbers[i]);
+  }
+  sums.min = std::min(sums.min, static_cast<double>(*std::min_element(low.begin(), low.end())));
+  sums.max = std::max(sums.max, static_cast<double>(*std::max_element(high.begin(), high.end())));
   for (const double lane : squares) sums.squares += lane;
+}
+
+// Requires: 0 < count <= batch.
+template <class Float>
+Sums sum_floats(const typename Ieee<Float>::Bits* bits, std::size_t count) {
+  using Bits = typename Ieee<Float>::Bits;
+  constexpr Bits infinity = Ieee<Float>::infinity;
+  constexpr Bits magnitude = static_cast<Bits>(~Bits{0}) >> 1;
+  Sums sums;
+  std::array<Float, batch> numbers;
+  std::memcpy(numbers.data(), bits, count * sizeof(Float));
+  Bits odd = 0;
+  for (std::size_t i = 0; i < count; ++i) odd += (bits[i] & magnitude) >= infinity ? 1U : 0U;
+  if (odd > 0) {  // seldom: takes them out one by one
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const Bits absolute = bits[i] & magnitude;
+      sums.nan += absolute > infinity;
+      sums.inf += absolute == infinity;
+      numbers[kept] = numbers[i];
+      kept += absolute < infinity;
+    }
+    count = kept;
+  }
+  if (count > 0) add_finite(numbers.data(), count, sums);
   return sums;
 }
 
@@ -98,51 +94,38 @@ void widen_bf16(const std::uint16_t* from, std::size_t count, std::uint32_t* to)
   for (std::size_t i = 0; i < count; ++i) to[i] = std::uint32_t{from[i]} << 16;
 }
 
-void widen_f16(const std::uint16_t* from, std::size_t count, std::uint32_t* to) {
+// All ones when `left` is less. Selecting by masks keeps the loop below free of branches.
+std::int32_t mask_less(std::int32_t left, std::int32_t right) {
+  return -(left < right ? 1 : 0);
+}
+
+void widen_f16(const std::uint16_t* __restrict from, std::size_t count,
+               std::uint32_t* __restrict to) {
   for (std::size_t i = 0; i < count; ++i) {
-    const std::uint32_t half = from[i];
-    const std::uint32_t sign = (half & 0x8000) << 16;
-    const std::uint32_t absolute = (half & 0x7fff) << 13;
+    const std::int32_t half = from[i];
+    const std::int32_t sign = half >> 15 << 31;
+    const std::int32_t absolute = (half & 0x7fff) << 13;
     // Normal numbers get another bias, infinities and NaN the highest exponent.
-    const std::uint32_t normal = absolute + (absolute >= 0x0f80'0000 ? 0x7000'0000U : 0x3800'0000U);
+    const std::int32_t normal =
+        absolute + 0x3800'0000 + (mask_less(0x0f7f'ffff, absolute) & 0x3800'0000);
     // Subnormal ones are the mantissa over 2^24, which the unit exchanges exactly.
-    const float subnormal = static_cast<float>(static_cast<std::int32_t>(half & 0x3ff)) * 0x1p-24F;
-    std::uint32_t subnormal_bits;
-    std::memcpy(&subnormal_bits, &subnormal, sizeof subnormal);
-    to[i] = sign | (absolute < 0x0080'0000 ? subnormal_bits : normal);
+    const auto subnormal = std::bit_cast<std::int32_t>(static_cast<float>(half & 0x3ff) * 0x1p-24F);
+    const std::int32_t is_subnormal = mask_less(absolute, 0x0080'0000);
+    to[i] =
+        static_cast<std::uint32_t>(sign | (subnormal & is_subnormal) | (normal & ~is_subnormal));
   }
 }
 
 template <class Integer>
 Sums sum_integers(Bytes bytes) {
-  Integer low = std::numeric_limits<Integer>::max();
-  Integer high = std::numeric_limits<Integer>::min();
-  std::array<double, lanes> squares{};
-  const std::size_t count = bytes.size() / sizeof(Integer);
-  std::array<Integer, batch> values;
-  std::memcpy(values.data(), bytes.data(), bytes.size());
-  for (std::size_t i = 0; i < count; ++i) {
-    low = std::min(low, values[i]);
-    high = std::max(high, values[i]);
-  }
-  std::size_t i = 0;
-  for (; i + lanes <= count; i += lanes) {
-    for (std::size_t k = 0; k < lanes; ++k) {
-      const auto value = static_cast<double>(values[i + k]);
-      squares[k] += value * value;
-    }
-  }
-  for (; i < count; ++i) squares[0] += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+  std::array<Integer, batch> numbers;
+  std::memcpy(numbers.data(), bytes.data(), bytes.size());
   Sums sums;
-  if (count > 0) {
-    sums.min = static_cast<double>(low);
-    sums.max = static_cast<double>(high);
-  }
-  for (const double lane : squares) sums.squares += lane;
+  add_finite(numbers.data(), bytes.size() / sizeof(Integer), sums);
   return sums;
 }
 
-// Requires: at most a batch of elements.
+// Requires: one to a batch of elements.
 Sums sum_batch(Dtype dtype, Bytes bytes) {
   std::array<std::uint32_t, batch> wide;
   std::array<std::uint16_t, batch> narrow;
@@ -163,15 +146,25 @@ Sums sum_batch(Dtype dtype, Bytes bytes) {
       std::memcpy(narrow.data(), bytes.data(), bytes.size());
       widen_f16(narrow.data(), bytes.size() / 2, wide.data());
       return sum_floats<float>(wide.data(), bytes.size() / 2);
-    case Dtype::i64: return sum_integers<std::int64_t>(bytes);
-    case Dtype::i32: return sum_integers<std::int32_t>(bytes);
-    case Dtype::i16: return sum_integers<std::int16_t>(bytes);
-    case Dtype::i8: return sum_integers<std::int8_t>(bytes);
-    case Dtype::u64: return sum_integers<std::uint64_t>(bytes);
-    case Dtype::u32: return sum_integers<std::uint32_t>(bytes);
-    case Dtype::u16: return sum_integers<std::uint16_t>(bytes);
-    case Dtype::u8: return sum_integers<std::uint8_t>(bytes);
-    default: expects(false, "a type that is measured"); return {};
+    case Dtype::i64:
+      return sum_integers<std::int64_t>(bytes);
+    case Dtype::i32:
+      return sum_integers<std::int32_t>(bytes);
+    case Dtype::i16:
+      return sum_integers<std::int16_t>(bytes);
+    case Dtype::i8:
+      return sum_integers<std::int8_t>(bytes);
+    case Dtype::u64:
+      return sum_integers<std::uint64_t>(bytes);
+    case Dtype::u32:
+      return sum_integers<std::uint32_t>(bytes);
+    case Dtype::u16:
+      return sum_integers<std::uint16_t>(bytes);
+    case Dtype::u8:
+      return sum_integers<std::uint8_t>(bytes);
+    default:
+      expects(false, "a type that is measured");
+      return {};
   }
 }
 
@@ -190,8 +183,10 @@ bool HealthMeter::measures(Dtype dtype) noexcept {
     case Dtype::u64:
     case Dtype::u32:
     case Dtype::u16:
-    case Dtype::u8: return true;
-    default: return false;
+    case Dtype::u8:
+      return true;
+    default:
+      return false;
   }
 }
 

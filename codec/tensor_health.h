@@ -1,5 +1,5 @@
-// Finds what is wrong with the numbers of a tensor: NaN, infinities, range and norm. A meter belongs
-// to one thread; the state of meters that saw different blocks of one tensor can be merged.
+// Finds what is wrong with the numbers of a tensor: NaN, infinities, range and norm. A meter
+// belongs to one thread; the state of meters that saw different blocks of one tensor can be merged.
 #pragma once
 
 #include <cstdint>

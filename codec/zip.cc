@@ -64,7 +64,8 @@ Directory find_directory(const ByteSource& file) {
   fail(Errc::invalid, "the zip archive has no end record");
 }
 
-// Replaces the 32-bit fields that are all ones by those of the zip64 extra field, in its fixed order.
+// Replaces the 32-bit fields that are all ones by those of the zip64 extra field, in its fixed
+// order.
 void widen(Cursor extra, std::uint64_t& full, std::uint64_t& stored, std::uint64_t& offset) {
   while (extra.left() >= 4) {
     const auto id = extra.number<std::uint16_t>();
@@ -165,7 +166,8 @@ bool is_npz(const std::vector<Member>& members) {
 Layout parse_zip(const ByteSource& file) {
   const std::vector<Member> members = read_members(file);
   const auto folder = torch_folder(members);
-  if (!folder && !is_npz(members)) fail(Errc::invalid, "a zip archive of neither PyTorch nor NumPy");
+  if (!folder && !is_npz(members))
+    fail(Errc::invalid, "a zip archive of neither PyTorch nor NumPy");
 
   Layout layout;
   layout.format = folder ? Format::torch_zip : Format::npz;

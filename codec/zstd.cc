@@ -1,7 +1,7 @@
 #include "codec/zstd.h"
 
-// The setting that codes literals without looking for repetitions is declared only so. It is a setting
-// of the compressor: its frames are ordinary ones.
+// The setting that codes literals without looking for repetitions is declared only so. It is a
+// setting of the compressor: its frames are ordinary ones.
 #define ZSTD_STATIC_LINKING_ONLY
 #include <zstd.h>
 #include <zstd_errors.h>
@@ -70,8 +70,8 @@ void zstd_decompress(Bytes from, MutableBytes to) {
       ZSTD_findFrameCompressedSize(from.data(), from.size()) != from.size()) {
     fail(Errc::corrupt, "not one whole zstd frame");
   }
-  const std::size_t length = ZSTD_decompressDCtx(decompress_context(), to.data(), to.size(),
-                                                 from.data(), from.size());
+  const std::size_t length =
+      ZSTD_decompressDCtx(decompress_context(), to.data(), to.size(), from.data(), from.size());
   if (ZSTD_isError(length)) fail(Errc::corrupt, cat("zstd: ", ZSTD_getErrorName(length)));
   if (length != to.size()) fail(Errc::corrupt, "a zstd frame of another length");
 }

@@ -1,5 +1,5 @@
-// zstd, with one compression and one decompression context for each thread. zstd.cc is the only file
-// that includes the library's header.
+// zstd, with one compression and one decompression context for each thread. zstd.cc is the only
+// file that includes the library's header.
 #pragma once
 
 #include <cstddef>

@@ -32,15 +32,21 @@ void put_packed_content(Database& database, const ContentId& id, const SegmentMa
 // The map of a packed content with the places of its blocks; throws Errc::corrupt.
 SegmentMap load_segment_map(Database& database, const ContentId& id);
 
+std::vector<ContentRow> all_contents(Database& database);  // by number
+
 std::optional<BlockRef> find_block(Database& database, const BlockId& id);
 // Gives the block its number; the number of the row that is there already when there is one.
 std::int64_t insert_block(Database& database, const BlockRef& block);
 std::int64_t insert_pack(Database& database, const PackId& id, std::uint64_t size);
+std::optional<PackId> find_pack(Database& database, std::int64_t number);
 struct PackRow {
   std::int64_t number = 0;
   PackId id;
   std::uint64_t size = 0;
 };
 std::vector<PackRow> all_packs(Database& database);
+// Blocks by number, `max` of them after number `after`.
+std::vector<BlockRef> blocks_after(Database& database, std::int64_t after, int max);
+std::int64_t count_blocks(Database& database);
 
 }  // namespace wfs

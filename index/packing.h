@@ -13,6 +13,7 @@ struct Packed {
   std::uint64_t contents = 0;
   std::uint64_t plain_bytes = 0;
   std::uint64_t stored_bytes = 0;  // payloads appended
+  std::uint64_t failed = 0;        // contents left in staging: damaged there
 };
 
 // Packs every content that is staged now, and the records of the commits and trees not in a pack yet.

@@ -299,17 +299,6 @@ std::shared_ptr<StagedFile> Staging::open(const StagedRow& row, StagedBase base)
   return file;
 }
 
-std::shared_ptr<StagedFile> Staging::view(const StagedRow& row, StagedBase base) {
-  Fd local;
-  if (!is_all_base(row)) local = open_file(path_of(row.id), O_RDONLY | O_NOFOLLOW);
-  auto file = adopt(row.id, std::move(local));
-  file->size_ = row.size;
-  file->base_ = {std::move(base.bytes), row.base_content, std::move(base.staged), row.base_length};
-  for (const Range& range : row.written) file->written_.emplace(range.offset, range.end());
-  file->frozen_ = true;
-  return file;
-}
-
 std::shared_ptr<StagedFile> Staging::find(StagedId id) {
   auto state = state_.lock();
   const auto at = state->files.find(static_cast<std::int64_t>(id));

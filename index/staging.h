@@ -120,8 +120,6 @@ class Staging {
   std::shared_ptr<StagedFile> create_over(StagedBase base, std::uint64_t length);
   // Takes up a file from its row after a restart; throws Errc::not_found when its bytes are gone.
   std::shared_ptr<StagedFile> open(const StagedRow& row, StagedBase base);
-  // Opens it for reading only, for a process that does not own the staging folder.
-  std::shared_ptr<StagedFile> view(const StagedRow& row, StagedBase base);
 
   std::shared_ptr<StagedFile> find(StagedId id);  // null: nobody holds it
 

@@ -11,7 +11,7 @@ namespace wfs {
 namespace {
 
 TEST(Guarded, ChangesOfManyThreadsAllCount) {
-  Guarded<int> sum;
+  Guarded<int> sum(std::in_place, 0);
   {
     std::vector<std::jthread> threads;
     for (int i = 0; i < 4; ++i) {
@@ -36,7 +36,7 @@ TEST(Guarded, WaitingFreesTheLockUntilTheConditionHolds) {
 }
 
 TEST(Guarded, WaitingEndsWithItsTime) {
-  Guarded<int> nothing;
+  Guarded<int> nothing(std::in_place, 0);
   std::condition_variable never;
   auto lock = nothing.lock();
   EXPECT_FALSE(lock.wait_for(never, std::chrono::milliseconds(1), [] { return false; }));

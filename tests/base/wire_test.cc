@@ -49,7 +49,11 @@ TEST(Wire, ACursorCannotBeDrivenPastItsEnd) {
   EXPECT_EQ(code_of([](Cursor& c) { c.number<std::uint64_t>(); }), Errc::corrupt);
   EXPECT_EQ(code_of([](Cursor& c) { c.text16(); }), Errc::corrupt);
   EXPECT_EQ(code_of([](Cursor& c) { c.text32(); }), Errc::corrupt);
-  EXPECT_EQ(code_of([](Cursor& c) { c.take(5); c.skip(1); }), Errc::corrupt);
+  EXPECT_EQ(code_of([](Cursor& c) {
+              c.take(5);
+              c.skip(1);
+            }),
+            Errc::corrupt);
 }
 
 TEST(Wire, AFailedReadLeavesTheCursorWhereItWas) {

@@ -1,5 +1,5 @@
-// codec_bench FILE: encodes all blocks of FILE in memory, checks that they decode, and prints for each
-// encoding, and for zstd -3 of the same blocks, how small they are and how fast one thread is.
+// codec_bench FILE: encodes all blocks of FILE in memory, checks that they decode, and prints for
+// each encoding, and for zstd -3 of the same blocks, how small they are and how fast one thread is.
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -125,7 +125,8 @@ void run(const char* path) {
   for (const auto& [encoding, row] : rows) print(name_of(encoding), row);
   print("all", all);
   print("zstd -3", zstd);
-  if (measured > 0) std::printf("health   %.0f MB/s\n", static_cast<double>(measured) / 1e6 / health);
+  if (measured > 0)
+    std::printf("health   %.0f MB/s\n", static_cast<double>(measured) / 1e6 / health);
 }
 
 }  // namespace

@@ -136,7 +136,8 @@ TEST(Decode, FlippedBitsGiveBytesOrAreRefused) {
       Buffer payload = blocks[i].payload;
       for (std::size_t flips = 1 + random.below(3); flips > 0; --flips) {
         // Every other one in the first bytes, where the lengths are.
-        const std::size_t end = random.below(2) == 0 ? payload.size() : std::min<std::size_t>(60, payload.size());
+        const std::size_t end =
+            random.below(2) == 0 ? payload.size() : std::min<std::size_t>(60, payload.size());
         payload[random.below(end)] ^= static_cast<std::byte>(1U << random.below(8));
       }
       refused += is_refused(blocks[i].encoding, payload, sizes[i]);

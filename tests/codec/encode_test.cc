@@ -31,9 +31,13 @@ std::vector<Buffer> contents_of(Random& random, std::size_t size) {
   weights.resize(size);
   contents.push_back(weights);
 
-  const std::vector<float> odd = {-0.0F, 0.0F, std::numeric_limits<float>::infinity(),
+  const std::vector<float> odd = {-0.0F,
+                                  0.0F,
+                                  std::numeric_limits<float>::infinity(),
                                   -std::numeric_limits<float>::infinity(),
-                                  std::numeric_limits<float>::denorm_min(), 1.0F, -1e-40F};
+                                  std::numeric_limits<float>::denorm_min(),
+                                  1.0F,
+                                  -1e-40F};
   Buffer special;
   while (special.size() < size) {
     const auto nan = static_cast<std::uint32_t>(0x7f80'0001 + random.below(0x7f'fffe));
@@ -74,7 +78,8 @@ TEST(Encode, BlocksOfTheFullSizeDecodeToTheirBytes) {
   Random random(18);
   for (const std::size_t size : {block_size_max - 3, block_size_max - 1, block_size_max}) {
     for (const Buffer& plain : contents_of(random, size)) {
-      for (const Dtype dtype : {Dtype::opaque, Dtype::f64, Dtype::f32, Dtype::bf16, Dtype::i16, Dtype::u8}) {
+      for (const Dtype dtype :
+           {Dtype::opaque, Dtype::f64, Dtype::f32, Dtype::bf16, Dtype::i16, Dtype::u8}) {
         expect_round_trip(plain, dtype);
       }
     }
@@ -86,10 +91,11 @@ TEST(Encode, EqualElementsAreOnePattern) {
     std::size_t period;
     Encoding encoding;
   };
-  for (const auto& [period, encoding] :
-       {Case{1, Encoding::fill}, Case{2, Encoding::fill}, Case{4, Encoding::fill}, Case{8, Encoding::fill}}) {
+  for (const auto& [period, encoding] : {Case{1, Encoding::fill}, Case{2, Encoding::fill},
+                                         Case{4, Encoding::fill}, Case{8, Encoding::fill}}) {
     Buffer plain(block_size_max);
-    for (std::size_t i = 0; i < plain.size(); ++i) plain[i] = static_cast<std::byte>(i % period + 1);
+    for (std::size_t i = 0; i < plain.size(); ++i)
+      plain[i] = static_cast<std::byte>(i % period + 1);
     const EncodedBlock block = expect_round_trip(plain, Dtype::f32);
     EXPECT_EQ(block.encoding, encoding);
     EXPECT_EQ(block.payload.size(), period);
@@ -107,7 +113,8 @@ TEST(Encode, RandomBytesStayRaw) {
 TEST(Encode, TextIsCompressed) {
   Random random(20);
   std::string text;
-  while (text.size() < 100'000) text += cat("\"token_", random.below(5000), "\": ", random.below(100), ", ");
+  while (text.size() < 100'000)
+    text += cat("\"token_", random.below(5000), "\": ", random.below(100), ", ");
   const EncodedBlock block = expect_round_trip(as_bytes(text), Dtype::opaque);
   EXPECT_EQ(block.encoding, Encoding::zstd);
   EXPECT_LT(block.payload.size() * 2, text.size());
@@ -129,6 +136,16 @@ TEST(Encode, WeightsReachTheSizeThatTheirExponentsAllow) {
   // A storage of unknown type takes the same forms.
   EXPECT_LT(ratio(bytes_of(weights), Dtype::opaque), 0.836);
   EXPECT_LT(ratio(as_bf16(narrow), Dtype::opaque), 0.670);
+}
+
+TEST(Encode, EightBitFloatsTakeTheirEntropy) {
+  Random random(24);
+  const Buffer halves = as_f16(random.weights(block_size_max));
+  Buffer plain;  // e5m2 is the upper byte of f16
+  for (std::size_t i = 1; i < halves.size(); i += 2) plain.push_back(halves[i]);
+  const EncodedBlock block = expect_round_trip(plain, Dtype::f8_e5m2);
+  EXPECT_EQ(block.encoding, Encoding::zstd);
+  EXPECT_LT(block.payload.size() * 100, plain.size() * 72);
 }
 
 TEST(Encode, SmallIntegersTakeTheBytesTheyNeed) {

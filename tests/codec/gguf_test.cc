@@ -114,14 +114,24 @@ TEST(Gguf, WhatBreaksARuleIsOpaqueWithAReason) {
        GgufWriter(2, 0).tensor("a", {16}, 0, 0).tensor("b", {16}, 0, 32).data(1024)},
       {"an unknown metadata type",
        GgufWriter(0, 1).text("k").number(std::uint32_t{13}).number(std::uint64_t{0}).data(64)},
-      {"an array longer than the file", GgufWriter(0, 1).text("k").number(std::uint32_t{9})
-           .number(std::uint32_t{12}).number(huge).data(64)},
+      {"an array longer than the file", GgufWriter(0, 1)
+                                            .text("k")
+                                            .number(std::uint32_t{9})
+                                            .number(std::uint32_t{12})
+                                            .number(huge)
+                                            .data(64)},
       {"a string longer than the file",
        GgufWriter(0, 1).text("k").number(std::uint32_t{8}).number(huge).data(64)},
-      {"an alignment of zero", GgufWriter(0, 1).text("general.alignment").number(std::uint32_t{4})
-           .number(std::uint32_t{0}).data(64)},
-      {"an alignment of three", GgufWriter(0, 1).text("general.alignment").number(std::uint32_t{4})
-           .number(std::uint32_t{3}).data(64)},
+      {"an alignment of zero", GgufWriter(0, 1)
+                                   .text("general.alignment")
+                                   .number(std::uint32_t{4})
+                                   .number(std::uint32_t{0})
+                                   .data(64)},
+      {"an alignment of three", GgufWriter(0, 1)
+                                    .text("general.alignment")
+                                    .number(std::uint32_t{4})
+                                    .number(std::uint32_t{3})
+                                    .data(64)},
   };
   for (const Case& one : cases) {
     const Layout layout = checked_layout(one.file);

@@ -29,13 +29,12 @@ TEST(Npy, AcceptsTheHeadersNumPyWrites) {
     const char* header;
     std::size_t data;
   };
-  for (const Case& one :
-       {Case{"{'descr': '|u1', 'fortran_order': False, 'shape': (5,), }\n", 5},
-        {"{'descr': '<f8', 'fortran_order': True, 'shape': (), }", 8},
-        {"{\"descr\": \"=i2\", \"fortran_order\": False, \"shape\": (2,2)}", 8},
-        {"{'descr': '<c8', 'fortran_order': False, 'shape': (1L, 2L)}", 16},
-        {"{'shape': (0, 3), 'fortran_order': False, 'descr': '|b1'}", 0},
-        {"{'descr': '<f2', 'fortran_order': False, 'shape': (3,), }", 9}}) {
+  for (const Case& one : {Case{"{'descr': '|u1', 'fortran_order': False, 'shape': (5,), }\n", 5},
+                          {"{'descr': '<f8', 'fortran_order': True, 'shape': (), }", 8},
+                          {"{\"descr\": \"=i2\", \"fortran_order\": False, \"shape\": (2,2)}", 8},
+                          {"{'descr': '<c8', 'fortran_order': False, 'shape': (1L, 2L)}", 16},
+                          {"{'shape': (0, 3), 'fortran_order': False, 'descr': '|b1'}", 0},
+                          {"{'descr': '<f2', 'fortran_order': False, 'shape': (3,), }", 9}}) {
     EXPECT_EQ(layout_of_array(one.header, one.data).format, Format::npy) << one.header;
   }
   EXPECT_EQ(layout_of_array("{'descr':'<i8','fortran_order':False,'shape':(0,)}", 0).empty_tensors,

@@ -36,7 +36,9 @@ bool accepts(Bytes file) {
   }
 }
 
-bool accepts(const Case& one) { return accepts(safetensors_file(expand(one.header), one.data)); }
+bool accepts(const Case& one) {
+  return accepts(safetensors_file(expand(one.header), one.data));
+}
 
 // Each decision below was compared with the safetensors library 0.8.0.
 TEST(Safetensors, AcceptsWhatTheLibraryAccepts) {
@@ -64,14 +66,16 @@ TEST(Safetensors, AcceptsWhatTheLibraryAccepts) {
       {"an escape in a dtype", R"({"a":{"dtype":"U\u0038","shape":[1],"data_offsets":[0,1]}})"},
       {"an escape in a field", R"({"a":{"d\u0074ype":"U8","shape":[1],"data_offsets":[0,1]}})"},
       {"a scalar", R"({"a":{"dtype":"U8","shape":[],"data_offsets":[0,1]}})"},
-      {"tensors out of order",
-       R"({"b":{"dtype":"U8","shape":[1],"data_offsets":[1,2]},"a":{@}})", 2},
+      {"tensors out of order", R"({"b":{"dtype":"U8","shape":[1],"data_offsets":[1,2]},"a":{@}})",
+       2},
       {"an empty tensor between two",
        R"({"a":{@},"e":{"dtype":"U8","shape":[0],"data_offsets":[1,1]},)"
-       R"("b":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})", 2},
+       R"("b":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
+       2},
       {"an empty tensor at the start of another",
        R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},)"
-       R"("e":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})", 2},
+       R"("e":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})",
+       2},
       {"zero before lengths that would overflow",
        R"({"e":{"dtype":"U8","shape":[0,18446744073709551615,9],"data_offsets":[0,0]}})", 0},
       {"a surrogate pair", R"({"\ud83d\ude00":{@}})"},
@@ -80,7 +84,8 @@ TEST(Safetensors, AcceptsWhatTheLibraryAccepts) {
       {"125 arrays inside a tensor",
        R"({"a":{@,"z":)" + std::string(125, '[') + std::string(125, ']') + "}}"},
       {"two numbers of four bits", R"({"a":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}})"},
-      {"four numbers of six bits", R"({"a":{"dtype":"F6_E2M3","shape":[4],"data_offsets":[0,3]}})", 3},
+      {"four numbers of six bits", R"({"a":{"dtype":"F6_E2M3","shape":[4],"data_offsets":[0,3]}})",
+       3},
   };
   for (const Case& one : cases) EXPECT_TRUE(accepts(one)) << one.rule << ": " << one.header;
 }
@@ -132,8 +137,7 @@ TEST(Safetensors, RefusesWhatTheLibraryRefuses) {
       {"a dtype as an empty object", R"({"a":{"dtype":{},"shape":[1],"data_offsets":[0,1]}})"},
       {"a dtype with a value", R"({"a":{"dtype":{"U8":0},"shape":[1],"data_offsets":[0,1]}})"},
       {"a dtype with an object", R"({"a":{"dtype":{"U8":{}},"shape":[1],"data_offsets":[0,1]}})"},
-      {"two dtypes",
-       R"({"a":{"dtype":{"U8":null,"I8":null},"shape":[1],"data_offsets":[0,1]}})"},
+      {"two dtypes", R"({"a":{"dtype":{"U8":null,"I8":null},"shape":[1],"data_offsets":[0,1]}})"},
       {"a shape that is null", R"({"a":{"dtype":"U8","shape":null,"data_offsets":[0,1]}})"},
       {"a shape that is an object", R"({"a":{"dtype":"U8","shape":{},"data_offsets":[0,1]}})"},
       {"a fraction as a length", R"({"a":{"dtype":"U8","shape":[1.0],"data_offsets":[0,1]}})"},
@@ -156,7 +160,8 @@ TEST(Safetensors, RefusesWhatTheLibraryRefuses) {
       {"an overlap", R"({"a":{@},"b":{@}})"},
       {"an empty tensor inside another",
        R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},)"
-       R"("e":{"dtype":"U8","shape":[0],"data_offsets":[1,1]}})", 2},
+       R"("e":{"dtype":"U8","shape":[0],"data_offsets":[1,1]}})",
+       2},
       {"a shape that overflows before its zero",
        R"({"e":{"dtype":"U8","shape":[18446744073709551615,9,0],"data_offsets":[0,0]}})", 0},
       {"a size that overflows",
@@ -181,8 +186,10 @@ TEST(Safetensors, TheLengthOfTheHeaderIsBelievedOnlyWhenItFits) {
   EXPECT_FALSE(accepts(file_of(~std::uint64_t{0}, "{}")));
   EXPECT_FALSE(accepts(file_of(0, "")));
   EXPECT_FALSE(accepts(Buffer(7)));
-  EXPECT_TRUE(accepts(file_of(safetensors_header_max, "{}" + std::string(safetensors_header_max - 2, ' '))));
-  EXPECT_FALSE(accepts(file_of(safetensors_header_max + 1, "{}" + std::string(safetensors_header_max - 1, ' '))));
+  EXPECT_TRUE(accepts(
+      file_of(safetensors_header_max, "{}" + std::string(safetensors_header_max - 2, ' '))));
+  EXPECT_FALSE(accepts(
+      file_of(safetensors_header_max + 1, "{}" + std::string(safetensors_header_max - 1, ' '))));
 }
 
 TEST(Safetensors, EveryDtypeOfTheFormatIsKnownWithItsSize) {
@@ -191,10 +198,11 @@ TEST(Safetensors, EveryDtypeOfTheFormatIsKnownWithItsSize) {
     std::size_t bytes_of_eight;
   };
   for (const auto& [name, bytes] :
-       {Spelling{"BOOL", 8}, {"F4", 4}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"U8", 8}, {"I8", 8},
-        {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8},
-        {"I16", 16}, {"U16", 16}, {"F16", 16}, {"BF16", 16}, {"I32", 32}, {"U32", 32}, {"F32", 32},
-        {"C64", 64}, {"F64", 64}, {"I64", 64}, {"U64", 64}}) {
+       {Spelling{"BOOL", 8}, {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"U8", 8},
+        {"I8", 8},           {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8},
+        {"F8_E5M2FNUZ", 8},  {"I16", 16},    {"U16", 16},    {"F16", 16},    {"BF16", 16},
+        {"I32", 32},         {"U32", 32},    {"F32", 32},    {"C64", 64},    {"F64", 64},
+        {"I64", 64},         {"U64", 64}}) {
     const std::string header =
         cat(R"({"a":{"dtype":")", name, R"(","shape":[2,4],"data_offsets":[0,)", bytes, "]}}");
     EXPECT_TRUE(accepts(safetensors_file(header, bytes))) << name;
@@ -203,10 +211,11 @@ TEST(Safetensors, EveryDtypeOfTheFormatIsKnownWithItsSize) {
 }
 
 TEST(Safetensors, TensorsBecomeSegmentsInTheOrderOfTheirData) {
-  const Buffer file = safetensors_file(
-      R"({"b":{"dtype":"BF16","shape":[2,3],"data_offsets":[4,16]},)"
-      R"("none":{"dtype":"F32","shape":[0,5],"data_offsets":[4,4]},)"
-      R"("a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}})", 16);
+  const Buffer file =
+      safetensors_file(R"({"b":{"dtype":"BF16","shape":[2,3],"data_offsets":[4,16]},)"
+                       R"("none":{"dtype":"F32","shape":[0,5],"data_offsets":[4,4]},)"
+                       R"("a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}})",
+                       16);
   const Layout layout = layout_of(MemorySource(file));
   const std::uint64_t data = file.size() - 16;
   ASSERT_EQ(layout.segments.size(), 3U);

@@ -1,4 +1,5 @@
-// Small files of every format, built byte by byte, and bytes that look like weights. For tests only.
+// Small files of every format, built byte by byte, and bytes that look like weights. For tests
+// only.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -118,10 +119,12 @@ class ZipWriter {
     append_common(directory_, method, flags);
     append_sizes(directory_, data.size());
     append_le(directory_, static_cast<std::uint16_t>(name.size()));
-    append_le(directory_, std::uint16_t{zip64_ == Zip64::yes ? std::uint16_t{28} : std::uint16_t{0}});
+    append_le(directory_,
+              std::uint16_t{zip64_ == Zip64::yes ? std::uint16_t{28} : std::uint16_t{0}});
     append_le(directory_, std::uint16_t{0});
     append_le(directory_, std::uint64_t{0});
-    append_le(directory_, zip64_ == Zip64::yes ? ~std::uint32_t{0} : static_cast<std::uint32_t>(offset));
+    append_le(directory_,
+              zip64_ == Zip64::yes ? ~std::uint32_t{0} : static_cast<std::uint32_t>(offset));
     append_bytes(directory_, as_bytes(name));
     if (zip64_ == Zip64::yes) {
       append_le(directory_, std::uint16_t{1});
@@ -184,7 +187,8 @@ class ZipWriter {
   Buffer directory_;
 };
 
-// Fails the test unless the segments cover `size` bytes in order, without hole, overlap or empty one.
+// Fails the test unless the segments cover `size` bytes in order, without hole, overlap or empty
+// one.
 inline void expect_covers(const Layout& layout, std::uint64_t size) {
   std::uint64_t covered = 0;
   for (const Segment& segment : layout.segments) {

@@ -61,7 +61,8 @@ TEST(Split, ATensorGivesEqualBlocksInEveryFormat) {
   writer.add("model/data.pkl", as_bytes("pickle"));
   writer.add("model/data/0", data);
   const Buffer archive = writer.finish();
-  const auto in_one = names_of(safetensors, checked_split(safetensors, layout_of(MemorySource(safetensors))));
+  const auto in_one =
+      names_of(safetensors, checked_split(safetensors, layout_of(MemorySource(safetensors))));
   const auto in_other = names_of(archive, checked_split(archive, layout_of(MemorySource(archive))));
   const Bytes all = data;
   for (const Bytes block : {all.first(block_size_max), all.subspan(block_size_max)}) {

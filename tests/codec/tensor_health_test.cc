@@ -35,10 +35,13 @@ TEST(HealthMeter, FindsWhatIsNotFiniteAndMeasuresTheRest) {
     EXPECT_EQ(health.l2, 5) << type;
   };
   expect_found(health_of(Dtype::f32, buffer_of(numbers)), "f32");
-  expect_found(health_of(Dtype::f64, buffer_of(std::vector<double>(numbers.begin(), numbers.end()))), "f64");
-  const std::vector<std::uint16_t> bf16 = {0x4040, 0xc080, 0x7fc0, 0x7f80, 0xff80, 0, 0xff81, 0x8000};
+  expect_found(
+      health_of(Dtype::f64, buffer_of(std::vector<double>(numbers.begin(), numbers.end()))), "f64");
+  const std::vector<std::uint16_t> bf16 = {0x4040, 0xc080, 0x7fc0, 0x7f80,
+                                           0xff80, 0,      0xff81, 0x8000};
   expect_found(health_of(Dtype::bf16, buffer_of(bf16)), "bf16");
-  const std::vector<std::uint16_t> f16 = {0x4200, 0xc400, 0x7e00, 0x7c00, 0xfc00, 0, 0xfc01, 0x8000};
+  const std::vector<std::uint16_t> f16 = {0x4200, 0xc400, 0x7e00, 0x7c00,
+                                          0xfc00, 0,      0xfc01, 0x8000};
   expect_found(health_of(Dtype::f16, buffer_of(f16)), "f16");
 }
 
@@ -48,7 +51,9 @@ TEST(HealthMeter, EveryHalfHasItsValue) {
     const double value = exponent == 0 ? std::ldexp(bits & 0x3ff, -24)
                                        : std::ldexp(1024 + (bits & 0x3ff), exponent - 25);
     const auto number = static_cast<std::uint16_t>(bits);
-    const Health health = health_of(Dtype::f16, buffer_of<std::uint16_t>({number, static_cast<std::uint16_t>(number | 0x8000)}));
+    const Health health =
+        health_of(Dtype::f16,
+                  buffer_of<std::uint16_t>({number, static_cast<std::uint16_t>(number | 0x8000)}));
     ASSERT_EQ(health.max, value) << bits;
     ASSERT_EQ(health.min, -value) << bits;
   }
@@ -66,7 +71,8 @@ TEST(HealthMeter, IntegersHaveTheirRange) {
 }
 
 TEST(HealthMeter, NothingOrNothingFiniteHasNoRange) {
-  for (const Buffer& bytes : {Buffer{}, buffer_of<float>({std::numeric_limits<float>::infinity()})}) {
+  for (const Buffer& bytes :
+       {Buffer{}, buffer_of<float>({std::numeric_limits<float>::infinity()})}) {
     const Health health = health_of(Dtype::f32, bytes);
     EXPECT_EQ(health.min, 0);
     EXPECT_EQ(health.max, 0);
@@ -101,7 +107,8 @@ TEST(HealthMeter, PiecesAndMergedMetersMeasureTheWhole) {
 TEST(HealthMeter, MeasuresNumbersOnly) {
   EXPECT_TRUE(HealthMeter::measures(Dtype::bf16));
   EXPECT_TRUE(HealthMeter::measures(Dtype::u64));
-  for (const Dtype dtype : {Dtype::opaque, Dtype::quantised, Dtype::c64, Dtype::f4, Dtype::boolean}) {
+  for (const Dtype dtype :
+       {Dtype::opaque, Dtype::quantised, Dtype::c64, Dtype::f4, Dtype::boolean}) {
     EXPECT_FALSE(HealthMeter::measures(dtype)) << name_of(dtype);
   }
 }

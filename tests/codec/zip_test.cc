@@ -6,7 +6,8 @@
 namespace wfs {
 namespace {
 
-constexpr std::string_view npy_header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }\n";
+constexpr std::string_view npy_header =
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }\n";
 
 TEST(Zip, StoragesOfAPyTorchArchiveAreTensorsOfUnknownType) {
   for (const Zip64 zip64 : {Zip64::no, Zip64::yes}) {
@@ -39,7 +40,8 @@ TEST(Zip, ArraysOfAnNpzHaveTheirTypesAndShapes) {
   ZipWriter writer;
   writer.add("weight.npy", npy_file(npy_header, Buffer(8)));
   writer.add("packed.npy", Buffer(20), 8);
-  writer.add("odd.npy", npy_file("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", Buffer(8)));
+  writer.add("odd.npy",
+             npy_file("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", Buffer(8)));
   const Buffer file = writer.finish("a comment");
   const Layout layout = layout_of(MemorySource(file));
   EXPECT_EQ(layout.format, Format::npz) << layout.reason;

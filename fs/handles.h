@@ -1,0 +1,51 @@
+// What is behind the descriptors that programs hold: an open file or an open folder. A handle lives
+// from open to release; a file handle does not change meanwhile, so reads of one file share no lock
+// here.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/guarded.h"
+#include "codec/byte_source.h"
+#include "fs/readahead.h"
+#include "fs/types.h"
+#include "fs/working.h"
+
+namespace wfs {
+
+struct WorkingHandle {
+  std::shared_ptr<OpenFile> file;
+};
+
+struct CommitHandle {
+  std::shared_ptr<const ByteSource> bytes;
+};
+
+struct TextHandle {
+  std::string text;  // generated when it was opened
+};
+
+// How the kernel may keep the bytes of an open file.
+enum class Caching { keep, direct };
+
+struct Handle {
+  Ino ino = 0;
+  std::variant<WorkingHandle, CommitHandle, TextHandle> of;
+  std::unique_ptr<ReadAhead> ahead;  // null: nothing to decode
+  Caching caching = Caching::keep;
+  bool flushes = false;  // close(2) of a descriptor has to be told
+};
+
+using Listing = std::shared_ptr<const std::vector<FolderEntry>>;
+
+// The names of an open folder as they were when it was read from its start.
+struct FolderHandle {
+  Ino ino = 0;
+  bool immutable = false;
+  Guarded<Listing> listing;
+};
+
+}  // namespace wfs

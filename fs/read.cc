@@ -1,0 +1,98 @@
+// Opening files and reading them.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+#include "fs/filesystem.h"
+
+namespace wfs {
+
+Handle* FileSystem::keep(std::unique_ptr<Handle> handle) {
+  Handle* const kept = handle.get();
+  handles_.lock()->emplace(kept, std::move(handle));
+  return kept;
+}
+
+Handle* FileSystem::open(Ino file, OpenMode mode, const Caller& caller) {
+  auto handle = std::make_unique<Handle>();
+  handle->ino = file;
+  switch (place_of(file)) {
+    case Place::commit: {
+      if (mode.writes || mode.truncates) refuse(Place::commit);
+      const auto node = snapshots_.find(file);
+      if (node->entry.kind != Kind::file) fail(Errc::is_folder, "this is no file");
+      auto bytes = repository_.contents().open(node->entry.content);
+      handle->ahead = ReadAhead::over(bytes, ahead_pool_, ahead_max_);
+      handle->of = CommitHandle{std::move(bytes)};
+      return keep(std::move(handle));
+    }
+    case Place::control_file:
+      if (mode.writes || mode.truncates) refuse(Place::control_file);
+      handle->of = TextHandle{control_files_.text(file)};
+      handle->caching = Caching::direct;
+      return keep(std::move(handle));
+    case Place::working:
+      break;
+    default:
+      fail(Errc::is_folder, "this is no file");
+  }
+  const auto owner = working(file);
+  handle->of = WorkingHandle{owner->open(node_of(file), mode, caller)};
+  // What is only written goes past the page cache, in pieces of the writer's own size. Whoever also
+  // reads may want to map the file, which needs the cache.
+  handle->caching = mode.writes && !mode.reads ? Caching::direct : Caching::keep;
+  handle->flushes = mode.writes;
+  if (!mode.writes && !mode.truncates) {
+    if (const auto content = owner->content_of(node_of(file))) {
+      handle->ahead =
+          ReadAhead::over(repository_.contents().open(*content), ahead_pool_, ahead_max_);
+    }
+  }
+  return keep(std::move(handle));
+}
+
+void FileSystem::release(Handle* handle) noexcept {
+  std::unique_ptr<Handle> released;
+  {
+    auto handles = handles_.lock();
+    const auto found = handles->find(handle);
+    if (found == handles->end()) return;
+    released = std::move(found->second);
+    handles->erase(found);
+  }
+}
+
+std::size_t FileSystem::read(Handle& handle, std::uint64_t offset, MutableBytes to) {
+  if (auto* working = std::get_if<WorkingHandle>(&handle.of)) {
+    if (handle.ahead) handle.ahead->note({offset, to.size()});
+    return working->file->read(offset, to);
+  }
+  if (auto* text = std::get_if<TextHandle>(&handle.of)) {
+    if (offset >= text->text.size()) return 0;
+    const auto length = std::min<std::uint64_t>(to.size(), text->text.size() - offset);
+    std::memcpy(to.data(), text->text.data() + offset, length);
+    return length;
+  }
+  const ByteSource& bytes = *std::get<CommitHandle>(handle.of).bytes;
+  if (offset >= bytes.size()) return 0;
+  const auto length = std::min<std::uint64_t>(to.size(), bytes.size() - offset);
+  if (handle.ahead) handle.ahead->note({offset, length});
+  bytes.read(offset, to.first(length));
+  return length;
+}
+
+std::uint64_t FileSystem::seek(Handle& handle, std::uint64_t from, int whence) {
+  if (auto* working = std::get_if<WorkingHandle>(&handle.of))
+    return working->file->seek(from, whence);
+  const auto* commit = std::get_if<CommitHandle>(&handle.of);
+  if (!commit || (whence != SEEK_DATA && whence != SEEK_HOLE)) {
+    fail(Errc::invalid, "this file has no holes to look for");
+  }
+  const std::uint64_t size = commit->bytes->size();
+  if (from >= size) fail(Errc::beyond_end, "there is nothing behind the end");
+  return whence == SEEK_DATA ? from : size;  // one extent: holes are not history
+}
+
+}  // namespace wfs

@@ -1,0 +1,196 @@
+#include "index/content_rows.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "index/content_record.h"
+
+namespace wfs {
+namespace {
+
+template <class Id>
+Id id_at(const Statement& query, int column) {
+  const Bytes blob = query.blob(column);
+  Id id;
+  if (blob.size() != sizeof id) fail(Errc::corrupt, "index.sqlite: an id has a wrong length");
+  __builtin_memcpy(&id, blob.data(), sizeof id);
+  return id;
+}
+
+ContentRow content_at(const Statement& query) {
+  ContentRow row;
+  row.number = query.number(0);
+  row.id = id_at<ContentId>(query, 1);
+  row.size = static_cast<std::uint64_t>(query.number(2));
+  row.staged = static_cast<StagedId>(query.number(3));
+  row.stored_bytes = static_cast<std::uint64_t>(query.number(4));
+  row.health = query.text(5);
+  return row;
+}
+
+BlockRef block_at(const Statement& query) {
+  BlockRef block;
+  block.number = query.number(0);
+  block.id = id_at<BlockId>(query, 1);
+  block.pack = query.number(2);
+  block.offset = static_cast<std::uint64_t>(query.number(3));
+  block.payload_length = static_cast<std::uint32_t>(query.number(4));
+  block.plain_length = static_cast<std::uint32_t>(query.number(5));
+  block.encoding = static_cast<Encoding>(query.number(6));
+  return block;
+}
+
+std::vector<ContentRow> contents_of(Statement& query) {
+  std::vector<ContentRow> rows;
+  while (query.step()) rows.push_back(content_at(query));
+  return rows;
+}
+
+std::int64_t one_number(Database& database, std::string_view sql) {
+  auto query = database.prepare(sql);
+  query.step();
+  return query.number(0);
+}
+
+}  // namespace
+
+std::optional<ContentRow> find_content(Database& database, const ContentId& id) {
+  auto query = database.prepare(
+      "SELECT number, id, size, staged, stored_bytes, health FROM contents WHERE id = ?");
+  query.bind(id.digest.bytes);
+  if (!query.step()) return std::nullopt;
+  return content_at(query);
+}
+
+void insert_staged_content(Database& database, const ContentId& id, std::uint64_t size,
+                           StagedId staged) {
+  database
+      .prepare("INSERT INTO contents (id, size, staged, map, stored_bytes, health) "
+               "VALUES (?, ?, ?, x'', 0, '')")
+      .bind(id.digest.bytes).bind(static_cast<std::int64_t>(size))
+      .bind(static_cast<std::int64_t>(staged)).run();
+}
+
+std::vector<ContentRow> staged_contents(Database& database) {
+  auto query = database.prepare(
+      "SELECT number, id, size, staged, stored_bytes, health FROM contents WHERE staged <> 0 "
+      "ORDER BY number");
+  return contents_of(query);
+}
+
+std::vector<ContentRow> all_contents(Database& database) {
+  auto query = database.prepare(
+      "SELECT number, id, size, staged, stored_bytes, health FROM contents ORDER BY number");
+  return contents_of(query);
+}
+
+std::int64_t count_staged_contents(Database& database) {
+  return one_number(database, "SELECT COUNT(*) FROM contents WHERE staged <> 0");
+}
+
+void put_packed_content(Database& database, const ContentId& id, const SegmentMap& map,
+                        std::uint64_t stored_bytes, std::string_view health) {
+  std::vector<std::int64_t> numbers;
+  numbers.reserve(map.blocks().size());
+  for (const BlockRef& block : map.blocks()) numbers.push_back(block.number);
+  database
+      .prepare("INSERT INTO contents (id, size, staged, map, stored_bytes, health) "
+               "VALUES (?, ?, 0, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET staged = 0, "
+               "map = excluded.map, stored_bytes = excluded.stored_bytes, health = excluded.health")
+      .bind(id.digest.bytes).bind(static_cast<std::int64_t>(map.size()))
+      .bind(bytes_of_map(map.layout(), numbers)).bind(static_cast<std::int64_t>(stored_bytes))
+      .bind(health).run();
+}
+
+SegmentMap load_segment_map(Database& database, const ContentId& id) {
+  auto query = database.prepare("SELECT map FROM contents WHERE id = ? AND staged = 0");
+  query.bind(id.digest.bytes);
+  if (!query.step()) fail(Errc::not_found, cat("the index has no packed content ", hex(id)));
+  StoredMap stored = map_of(query.blob(0));
+  // Blocks of one content mostly have consecutive numbers: they are read in runs.
+  std::vector<std::int64_t> sorted = stored.blocks;
+  std::sort(sorted.begin(), sorted.end());
+  sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+  std::unordered_map<std::int64_t, BlockRef> found;
+  for (std::size_t i = 0; i < sorted.size();) {
+    std::size_t end = i + 1;
+    while (end < sorted.size() && sorted[end] == sorted[end - 1] + 1) ++end;
+    auto run = database.prepare(
+        "SELECT number, id, pack, offset, payload_length, plain_length, encoding FROM blocks "
+        "WHERE number BETWEEN ? AND ?");
+    run.bind(sorted[i]).bind(sorted[end - 1]);
+    while (run.step()) found.emplace(run.number(0), block_at(run));
+    i = end;
+  }
+  std::vector<BlockRef> blocks;
+  blocks.reserve(stored.blocks.size());
+  for (const std::int64_t number : stored.blocks) {
+    const auto at = found.find(number);
+    if (at == found.end()) {
+      fail(Errc::corrupt, cat("content ", hex(id), ": the index lacks one of its blocks; run "
+                              "`mountctl rebuild`"));
+    }
+    blocks.push_back(at->second);
+  }
+  return SegmentMap(std::move(stored.layout), std::move(blocks));
+}
+
+std::optional<BlockRef> find_block(Database& database, const BlockId& id) {
+  auto query = database.prepare(
+      "SELECT number, id, pack, offset, payload_length, plain_length, encoding FROM blocks "
+      "WHERE id = ?");
+  query.bind(id.hash.bytes);
+  if (!query.step()) return std::nullopt;
+  return block_at(query);
+}
+
+std::int64_t insert_block(Database& database, const BlockRef& block) {
+  database
+      .prepare("INSERT OR IGNORE INTO blocks (id, pack, offset, payload_length, plain_length, "
+               "encoding) VALUES (?, ?, ?, ?, ?, ?)")
+      .bind(block.id.hash.bytes).bind(block.pack).bind(static_cast<std::int64_t>(block.offset))
+      .bind(block.payload_length).bind(block.plain_length)
+      .bind(static_cast<std::int64_t>(block.encoding)).run();
+  if (database.changes() == 1) return database.last_row();
+  return find_block(database, block.id)->number;
+}
+
+std::vector<BlockRef> blocks_after(Database& database, std::int64_t after, int max) {
+  auto query = database.prepare(
+      "SELECT number, id, pack, offset, payload_length, plain_length, encoding FROM blocks "
+      "WHERE number > ? ORDER BY number LIMIT ?");
+  query.bind(after).bind(max);
+  std::vector<BlockRef> blocks;
+  while (query.step()) blocks.push_back(block_at(query));
+  return blocks;
+}
+
+std::int64_t count_blocks(Database& database) {
+  return one_number(database, "SELECT COUNT(*) FROM blocks");
+}
+
+std::int64_t insert_pack(Database& database, const PackId& id, std::uint64_t size) {
+  database.prepare("INSERT INTO packs (id, size) VALUES (?, ?)")
+      .bind(id.hash.bytes).bind(static_cast<std::int64_t>(size)).run();
+  return database.last_row();
+}
+
+std::optional<PackId> find_pack(Database& database, std::int64_t number) {
+  auto query = database.prepare("SELECT id FROM packs WHERE number = ?");
+  query.bind(number);
+  if (!query.step()) return std::nullopt;
+  return id_at<PackId>(query, 0);
+}
+
+std::vector<PackRow> all_packs(Database& database) {
+  auto query = database.prepare("SELECT number, id, size FROM packs ORDER BY number");
+  std::vector<PackRow> rows;
+  while (query.step()) {
+    rows.push_back({query.number(0), id_at<PackId>(query, 1),
+                    static_cast<std::uint64_t>(query.number(2))});
+  }
+  return rows;
+}
+
+}  // namespace wfs
