@@ -207,7 +207,7 @@ Stats stats_of(Repository& repository) {
     counts.contents = contents.contents;
     counts.content_bytes = contents.bytes;
     counts.staged_contents = contents.staged;
-    counts.blocks = count_blocks(database);
+    counts.blocks = static_cast<std::uint64_t>(count_blocks(database));
     for (const PackRow& pack : all_packs(database)) {
       ++counts.packs;
       counts.pack_bytes += pack.size;

@@ -12,12 +12,6 @@ ContentCounts count_contents(Database& database) {
           static_cast<std::uint64_t>(query.number(2))};
 }
 
-std::uint64_t count_blocks(Database& database) {
-  auto query = database.prepare("SELECT COUNT(*) FROM blocks");
-  query.step();
-  return static_cast<std::uint64_t>(query.number(0));
-}
-
 std::vector<ContentId> packed_contents(Database& database, const ContentId& left_out, int max) {
   auto query = database.prepare(
       "SELECT id FROM contents WHERE staged = 0 AND id <> ? ORDER BY number DESC LIMIT ?");
