@@ -48,8 +48,14 @@ Buffer BlockStore::load_uncached(const BlockRef& block) {
 }
 
 Block BlockStore::load(const BlockRef& block) {
-  return cache_.load(block.id,
-                     [&] { return std::make_shared<const Buffer>(load_uncached(block)); });
+  Block loaded = cache_.load(
+      block.id, [&] { return std::make_shared<const Buffer>(load_uncached(block)); });
+  // A slice of the block is cut by the length that the index gives.
+  if (loaded->size() != block.plain_length) {
+    fail(Errc::corrupt, cat("block ", hex(block.id), ": the index gives it another length; run "
+                            "`mountctl rebuild`"));
+  }
+  return loaded;
 }
 
 std::vector<std::string> BlockStore::damage() {

@@ -29,6 +29,9 @@ class Catalog {
   // Throws Errc::not_found, Errc::corrupt (rebuild helps), Errc::unsupported (a newer version).
   Catalog(const stdfs::path& path, Database::Access access);
 
+  // Whether this process may write: it owns the repository.
+  bool writes() const noexcept { return access_ == Database::Access::write; }
+
   // Runs `query(Database&)` in one read transaction.
   template <class Query>
   auto read(Query query) {

@@ -13,7 +13,7 @@ enum class CheckDepth { structure, data };
 
 // One thing that is wrong: what kind of thing, its name, and what is wrong with it.
 struct Finding {
-  std::string object;  // "pack", "block", "content", "tree", "commit", "ref", "staged"
+  std::string object;  // "index", "pack", "block", "content", "tree", "commit", "ref", "staged"
   std::string name;    // id, path or ref name
   std::string what;
   std::vector<std::string> paths;  // "BRANCH-or-ID:path" of files that cannot be read for it, at most 20

@@ -156,6 +156,16 @@ std::int64_t insert_block(Database& database, const BlockRef& block) {
   return find_block(database, block.id)->number;
 }
 
+void move_block(Database& database, const BlockRef& block) {
+  database
+      .prepare("UPDATE blocks SET pack = ?, offset = ?, payload_length = ?, plain_length = ?, "
+               "encoding = ? WHERE number = ? AND id = ?")
+      .bind(block.pack).bind(static_cast<std::int64_t>(block.offset))
+      .bind(block.payload_length).bind(block.plain_length)
+      .bind(static_cast<std::int64_t>(block.encoding)).bind(block.number)
+      .bind(block.id.hash.bytes).run();
+}
+
 std::vector<BlockRef> blocks_after(Database& database, std::int64_t after, int max) {
   auto query = database.prepare(
       "SELECT number, id, pack, offset, payload_length, plain_length, encoding FROM blocks "

@@ -37,6 +37,8 @@ std::vector<ContentRow> all_contents(Database& database);  // by number
 std::optional<BlockRef> find_block(Database& database, const BlockId& id);
 // Gives the block its number; the number of the row that is there already when there is one.
 std::int64_t insert_block(Database& database, const BlockRef& block);
+// Gives the row `block.number` another place with the same bytes.
+void move_block(Database& database, const BlockRef& block);
 std::int64_t insert_pack(Database& database, const PackId& id, std::uint64_t size);
 std::optional<PackId> find_pack(Database& database, std::int64_t number);
 struct PackRow {

@@ -23,16 +23,21 @@ void PackedContent::read(std::uint64_t offset, MutableBytes to) const {
 Contents::Contents(Catalog& catalog, BlockStore& blocks, Staging& staging)
     : catalog_(catalog), blocks_(blocks), staging_(staging) {}
 
-std::shared_ptr<const ByteSource> Contents::open(const ContentId& id) {
+std::shared_ptr<const ByteSource> Contents::open(const ContentId& id) { return open(id, 0); }
+
+std::shared_ptr<StagedFile> Contents::take_up(StagedId id) { return take_up(id, 0); }
+
+std::shared_ptr<const ByteSource> Contents::find_open(const ContentId& id) {
+  auto state = state_.lock();
+  if (const auto at = state->staged.find(id); at != state->staged.end()) return at->second;
+  const auto at = state->packed.find(id);
+  return at == state->packed.end() ? nullptr : at->second.lock();
+}
+
+std::shared_ptr<const ByteSource> Contents::open(const ContentId& id, unsigned depth) {
+  if (auto held = find_open(id)) return held;
   // A content may be packed between the look at its row and at its bytes: then the second look finds it.
   for (int attempt = 0;; ++attempt) {
-    {
-      auto state = state_.lock();
-      if (const auto at = state->staged.find(id); at != state->staged.end()) return at->second;
-      if (const auto at = state->packed.find(id); at != state->packed.end()) {
-        if (auto held = at->second.lock()) return held;
-      }
-    }
     StagedId staged = StagedId::none;
     std::shared_ptr<const SegmentMap> map;
     catalog_.read([&](Database& database) {
@@ -54,44 +59,46 @@ std::shared_ptr<const ByteSource> Contents::open(const ContentId& id) {
       return packed;
     }
     try {
-      return take_up(staged);
+      return open_staged(id, staged, depth);
     } catch (const Error& error) {
       if (error.code() != Errc::not_found || attempt > 0) throw;
     }
   }
 }
 
-std::shared_ptr<StagedFile> Contents::take_up(StagedId id) {
-  std::vector<StagedRow> rows;
-  catalog_.read([&](Database& database) {
-    constexpr std::size_t depth_max = 1000;
-    for (StagedId at = id; at != StagedId::none && rows.size() < depth_max;) {
-      auto row = find_staged(database, at);
-      if (!row) {
-        if (rows.empty()) {
-          fail(Errc::not_found, cat("staged file ", static_cast<std::int64_t>(at), " is gone"));
-        }
-        break;
-      }
-      at = row->base_staged;
-      rows.push_back(*std::move(row));
-    }
-  });
-  // From the lowest base up.
-  std::shared_ptr<StagedFile> file;
-  for (auto row = rows.rbegin(); row != rows.rend(); ++row) {
-    StagedBase base;
-    if (row->base_staged != StagedId::none && file) {
-      base = {file, std::nullopt, file};
-    } else if (row->base_content) {
-      base = {open(*row->base_content), row->base_content, nullptr};
-    } else if (row->base_staged != StagedId::none) {
-      fail(Errc::not_found, cat("the base of staged file ", static_cast<std::int64_t>(row->id),
-                                " is gone"));
-    }
-    file = staging_.open(*row, std::move(base));
+std::shared_ptr<const ByteSource> Contents::open_staged(const ContentId& id, StagedId staged,
+                                                        unsigned depth) {
+  auto file = take_up(staged, depth + 1);
+  // The owner gives up what it lets go of: what a row of contents names is held from now on.
+  if (catalog_.writes()) {
+    if (!file->content()) file->set_content(id);
+    keep(id, file);
   }
   return file;
+}
+
+std::shared_ptr<StagedFile> Contents::take_up(StagedId id, unsigned depth) {
+  if (auto held = staging_.find(id)) return held;
+  // More than any writer lays over one another; it bounds what a damaged index can ask for.
+  constexpr unsigned depth_max = 1000;
+  if (depth > depth_max) fail(Errc::corrupt, "index.sqlite: staged files without a lowest one");
+  const auto row = catalog_.read([&](Database& database) { return find_staged(database, id); });
+  if (!row) fail(Errc::not_found, cat("staged file ", static_cast<std::int64_t>(id), " is gone"));
+  StagedBase base;
+  if (row->base_staged != StagedId::none) {
+    try {
+      base.staged = take_up(row->base_staged, depth + 1);
+      base.bytes = base.staged;
+    } catch (const Error& error) {
+      // Once committed, its content stands in for it.
+      if (error.code() != Errc::not_found || !row->base_content) throw;
+    }
+  }
+  if (!base.bytes && row->base_content) {
+    base.bytes = open(*row->base_content, depth + 1);
+    base.content = row->base_content;
+  }
+  return staging_.open(*row, std::move(base));
 }
 
 std::shared_ptr<StagedFile> Contents::staged(const ContentId& id) {

@@ -49,6 +49,11 @@ class Contents {
   std::shared_ptr<StagedFile> take_up(StagedId id);
 
  private:
+  std::shared_ptr<const ByteSource> find_open(const ContentId& id);
+  std::shared_ptr<const ByteSource> open(const ContentId& id, unsigned depth);
+  std::shared_ptr<const ByteSource> open_staged(const ContentId& id, StagedId staged, unsigned depth);
+  std::shared_ptr<StagedFile> take_up(StagedId id, unsigned depth);
+
   struct State {
     std::unordered_map<ContentId, std::shared_ptr<StagedFile>> staged;
     std::unordered_map<ContentId, std::weak_ptr<const ByteSource>> packed;

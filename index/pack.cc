@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/wire.h"
+#include "codec/split.h"
 
 namespace wfs {
 namespace {
@@ -50,6 +51,11 @@ RecordHeader take_guarded(Cursor& cursor) {
   take_into(cursor, header.base);
   if (header.type < RecordType::block || header.type > RecordType::commit) {
     fail(Errc::corrupt, "a record of a pack is of unknown type");
+  }
+  const bool is_block = header.type == RecordType::block;
+  if (header.plain_length > (is_block ? block_size_max : record_plain_max) ||
+      header.payload_length > header.plain_length) {
+    fail(Errc::corrupt, "a record of a pack has an impossible length");
   }
   return header;
 }
@@ -121,8 +127,11 @@ Range footer_range(Bytes tail, std::uint64_t pack_size) {
   if (as_text(cursor.take(trailer_magic.size())) != trailer_magic) {
     fail(Errc::corrupt, "the pack has no trailer: it was cut short");
   }
+  if (pack_size < pack_header_bytes + pack_trailer_bytes) {
+    fail(Errc::corrupt, "the pack is cut short");
+  }
   const std::uint64_t room = pack_size - pack_trailer_bytes;
-  if (offset > room || (room - offset) % footer_row_bytes != 0 ||
+  if (offset < pack_header_bytes || offset > room || (room - offset) % footer_row_bytes != 0 ||
       (room - offset) / footer_row_bytes != count) {
     fail(Errc::corrupt, "the trailer of the pack does not fit it");
   }
@@ -134,11 +143,17 @@ Footer footer_of(Bytes footer, Bytes tail) {
   std::copy_n(tail.begin() + 16, 16, parsed.id.hash.bytes.begin());
   if (xxh3_128(footer) != parsed.id.hash) fail(Errc::corrupt, "the footer of the pack is damaged");
   Cursor cursor(footer);
+  std::uint64_t end = pack_header_bytes;
   while (!cursor.at_end()) {
     FooterRow row;
     row.offset = cursor.number<std::uint64_t>();
     row.header = take_guarded(cursor);
+    if (row.offset != end + record_header_bytes) fail(Errc::corrupt, "the footer leaves a gap");
+    end = row.offset + row.header.payload_length;
     parsed.rows.push_back(row);
+  }
+  if (end != load_le<std::uint64_t>(tail.data())) {
+    fail(Errc::corrupt, "the footer does not follow the last record");
   }
   return parsed;
 }

@@ -3,8 +3,8 @@
 //
 //   header   magic "WFSPACK1", u32 version, u32 required features (0)
 //   record   u8 type, u8 encoding, u16 0, u32 payload length, u32 plain length, u32 0, 32-byte id (a shorter
-//            one filled up with zeros), 16-byte base (zero: none), u64 XXH3-64 of the header fields before
-//            it and the payload; then the payload
+//            one filled up with zeros), 16-byte base (zero: none), u64 XXH3-64 of the payload, seeded
+//            with the XXH3-64 of the 64 bytes before; then the payload
 //   footer   one 72-byte row a record: u64 offset of its payload, then the record header's first 64 bytes;
 //   trailer  u64 offset of the footer, u64 record count, 16-byte XXH3-128 of the footer, magic "WFSFOOT1"
 // The id of a pack is the XXH3-128 of its footer. Values, any thread.
@@ -25,6 +25,9 @@ inline constexpr std::size_t pack_header_bytes = 16;
 inline constexpr std::size_t record_header_bytes = 72;
 inline constexpr std::size_t footer_row_bytes = 72;
 inline constexpr std::size_t pack_trailer_bytes = 40;
+
+// No record decodes to more than this; a block to no more than block_size_max.
+inline constexpr std::uint32_t record_plain_max = 256u << 20;
 
 enum class RecordType : std::uint8_t { block = 1, content = 2, tree = 3, commit = 4 };
 
@@ -53,7 +56,8 @@ void check_pack_header(Bytes bytes);  // throws Errc::corrupt, Errc::unsupported
 Buffer bytes_of(const RecordHeader& header, Bytes payload);
 // Throws Errc::corrupt unless the header is one, and guards exactly this payload.
 RecordHeader record_header_of(Bytes header, Bytes payload);
-// The header alone, its checksum not looked at: to learn the payload's length.
+// The header alone, its checksum not looked at: to learn the payload's length. Throws Errc::corrupt for what
+// no header can say.
 RecordHeader record_header_unchecked(Bytes header);
 
 Buffer bytes_of_footer(const std::vector<FooterRow>& rows, std::uint64_t footer_offset);  // with trailer

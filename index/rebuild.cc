@@ -16,6 +16,7 @@
 #include "index/pack_scan.h"
 #include "index/repository.h"
 #include "index/salvage.h"
+#include "index/whole_rows.h"
 
 namespace wfs {
 namespace {
@@ -24,8 +25,14 @@ using Progress = std::function<void(std::uint64_t, std::uint64_t)>;
 
 struct PackFile {
   stdfs::path path;
-  PackContents contents;
-  std::int64_t number = 0;
+  stdfs::file_time_type time;
+  std::vector<FooterRow> records;  // those that are no blocks
+};
+
+struct KnownCommit {
+  Commit commit;
+  bool packed = false;
+  std::size_t position = SIZE_MAX;  // in the old index
 };
 
 template <class Id>
@@ -41,6 +48,7 @@ class Rebuild {
       : paths_(repository), progress_(progress), new_index_(paths_.index.string() + ".new") {}
 
   Rebuilt run() {
+    require_known_version(paths_.index);
     for (const char* suffix : {"", "-wal", "-shm"}) stdfs::remove(new_index_.string() + suffix);
     Catalog::create(new_index_);
     {
@@ -48,79 +56,115 @@ class Rebuild {
       find_packs();
       {
         Transaction transaction(database, Transaction::Mode::write);
-        for (PackFile& pack : packs_) add_blocks(database, pack);
+        for (PackFile& pack : packs_) add_pack(database, pack);
         for (const PackFile& pack : packs_) add_records(database, pack);
-        add_commits(database);
         transaction.commit();
       }
-      const bool salvaged = salvage(database, paths_, rebuilt_.lost);
+      const Salvaged salvaged = salvage(database, paths_, rebuilt_.lost);
       Transaction transaction(database, Transaction::Mode::write);
+      drop_false_trees(database);
+      note_old_commits(salvaged);
+      add_commits(database);
       add_refs(database);
       rebuilt_.commits = static_cast<std::uint64_t>(count_commits(database));
       rebuilt_.refs = all_refs(database).size();
       transaction.commit();
-      if (!salvaged) keep_staged_files();
+      if (!salvaged.staging) keep_staged_files(salvaged.any);
     }
     replace();
     return std::move(rebuilt_);
   }
 
  private:
+  void lose(std::string line) { rebuilt_.lost.push_back(std::move(line)); }
+
   void find_packs() {
     for (const auto& entry : stdfs::directory_iterator(paths_.packs)) {
       if (entry.path().extension() != ".pack") continue;
       total_ += entry.file_size();
-      packs_.push_back({entry.path(), {}, 0});
+      packs_.push_back({entry.path(), entry.last_write_time(), {}});
     }
-    std::sort(packs_.begin(), packs_.end(),
-              [](const PackFile& a, const PackFile& b) { return a.path < b.path; });
+    // In the order they were written, as far as the files say.
+    std::sort(packs_.begin(), packs_.end(), [](const PackFile& a, const PackFile& b) {
+      return std::tie(a.time, a.path) < std::tie(b.time, b.path);
+    });
   }
 
-  void add_blocks(Database& database, PackFile& pack) {
-    const Fd file = open_file(pack.path, O_RDONLY | O_NOFOLLOW);
-    pack.contents = scan_pack(file);
-    if (!pack.contents.damage.empty()) {
-      rebuilt_.lost.push_back(cat(pack.path.string(), ": ", pack.contents.damage, "; ",
-                                  pack.contents.rows.size(), " records of it are readable"));
-    }
+  void add_pack(Database& database, PackFile& pack) {
     // A pack whose footer is damaged keeps the id that is its name.
     const auto named = id_of_hex<PackId>(pack.path.stem().string());
-    if (!named) {
-      rebuilt_.lost.push_back(cat(pack.path.string(), ": its name is no id of a pack"));
-      pack.contents.rows.clear();
-      return;
+    if (!named) return lose(cat(pack.path.string(), ": its name is no id of a pack"));
+    PackContents contents;
+    try {
+      contents = scan_pack(open_file(pack.path, O_RDONLY | O_NOFOLLOW));
+    } catch (const Error& error) {
+      return lose(cat(pack.path.string(), ": ", error.what()));
     }
-    pack.number = insert_pack(database, *named, pack.contents.size);
+    if (!contents.damage.empty()) {
+      lose(cat(pack.path.string(), ": ", contents.damage, "; ", contents.rows.size(),
+               " records of it are readable"));
+    }
+    const std::int64_t number = insert_pack(database, *named, contents.size);
+    paths_by_number_.emplace(number, pack.path);
     ++rebuilt_.packs;
-    for (const FooterRow& row : pack.contents.rows) {
-      if (row.header.type != RecordType::block) continue;
-      BlockRef block;
-      block.id = id_of<BlockId>(row.header.id);
-      block.pack = pack.number;
-      block.offset = row.offset;
-      block.payload_length = row.header.payload_length;
-      block.plain_length = row.header.plain_length;
-      block.encoding = row.header.encoding;
-      insert_block(database, block);
-      ++rebuilt_.blocks;
+    for (const FooterRow& row : contents.rows) {
+      if (row.header.type == RecordType::block) {
+        add_block(database, number, row);
+      } else {
+        pack.records.push_back(row);
+      }
     }
-    done_ += pack.contents.size;
+    done_ += contents.size;
     if (progress_) progress_(done_, total_);
   }
 
+  void add_block(Database& database, std::int64_t pack, const FooterRow& row) {
+    BlockRef block;
+    block.id = id_of<BlockId>(row.header.id);
+    block.pack = pack;
+    block.offset = row.offset;
+    block.payload_length = row.header.payload_length;
+    block.plain_length = row.header.plain_length;
+    block.encoding = row.header.encoding;
+    const auto known = find_block(database, block.id);
+    if (!known) {
+      insert_block(database, block);
+      ++rebuilt_.blocks;
+    } else if (!is_readable(*known)) {
+      // A block is in two packs when the bytes in the first one were found damaged.
+      block.number = known->number;
+      move_block(database, block);
+    }
+  }
+
+  bool is_readable(const BlockRef& block) {
+    FooterRow row;
+    row.offset = block.offset;
+    row.header.encoding = block.encoding;
+    row.header.payload_length = block.payload_length;
+    row.header.plain_length = block.plain_length;
+    std::copy(block.id.hash.bytes.begin(), block.id.hash.bytes.end(), row.header.id.begin());
+    try {
+      read_payload(open_file(paths_by_number_.at(block.pack), O_RDONLY | O_NOFOLLOW), row);
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+  }
+
   void add_records(Database& database, const PackFile& pack) {
+    if (pack.records.empty()) return;
     const Fd file = open_file(pack.path, O_RDONLY | O_NOFOLLOW);
-    for (const FooterRow& row : pack.contents.rows) {
-      if (row.header.type == RecordType::block) continue;
+    for (const FooterRow& row : pack.records) {
       try {
         const Buffer record = read_record(file, row);
         switch (row.header.type) {
           case RecordType::content: add_content(database, id_of<ContentId>(row.header.id), record); break;
           case RecordType::tree: add_tree(database, id_of<TreeId>(row.header.id), record); break;
-          default: commits_.emplace(id_of<CommitId>(row.header.id), commit_of(record)); break;
+          default: note_commit(id_of<CommitId>(row.header.id), record)->second.packed = true; break;
         }
       } catch (const Error& error) {
-        rebuilt_.lost.push_back(cat(pack.path.string(), " at ", row.offset, ": ", error.what()));
+        lose(cat(pack.path.string(), " at ", row.offset, ": ", error.what()));
       }
     }
   }
@@ -145,34 +189,82 @@ class Rebuild {
   }
 
   void add_tree(Database& database, const TreeId& id, const Buffer& record) {
-    tree_of(record);  // throws for bytes that are none
     insert_tree(database, id, record);
     set_tree_packed(database, id);
     ++rebuilt_.trees;
   }
 
-  // Parents before children; a commit that lacks a tree or a content is lost.
-  void add_commits(Database& database) {
-    std::vector<std::pair<CommitId, const Commit*>> by_time;
-    for (const auto& [id, commit] : commits_) by_time.emplace_back(id, &commit);
-    std::sort(by_time.begin(), by_time.end(), [](const auto& a, const auto& b) {
-      return std::pair(a.second->time_ns, a.first) < std::pair(b.second->time_ns, b.first);
-    });
-    for (const auto& [id, commit] : by_time) add_commit(database, id, *commit);
+  // Throws Errc::corrupt for a record that is not what its name says.
+  std::map<CommitId, KnownCommit>::iterator note_commit(const CommitId& id, const Buffer& record) {
+    if (commit_id_of(record) != id) fail(Errc::corrupt, cat("commit ", hex(id), " is damaged"));
+    return commits_.try_emplace(id, KnownCommit{commit_of(record)}).first;
   }
 
-  void add_commit(Database& database, const CommitId& id, const Commit& commit) {
-    if (!visited_.insert(id).second) return;
-    for (const CommitId& parent : commit.parents) {
-      const auto at = commits_.find(parent);
-      if (at != commits_.end()) add_commit(database, parent, at->second);
+  void note_old_commits(const Salvaged& salvaged) {
+    for (std::size_t position = 0; position < salvaged.commits.size(); ++position) {
+      const auto& [id, record] = salvaged.commits[position];
+      try {
+        note_commit(id, record)->second.position = position;
+      } catch (const Error& error) {
+        lose(error.what());
+      }
     }
+  }
+
+  void drop_false_trees(Database& database) {
+    constexpr int page = 500;
+    for (std::optional<TreeId> after;;) {
+      const auto rows = tree_records_after(database, after, page);
+      if (rows.empty()) return;
+      for (const RecordRow& row : rows) {
+        after = TreeId{row.id};
+        try {
+          if (tree_id_of(row.record) != *after) fail(Errc::corrupt, "its bytes are others");
+          tree_of(row.record);
+        } catch (const Error& error) {
+          lose(cat("tree ", hex(*after), ": ", error.what()));
+          delete_tree(database, *after);
+        }
+      }
+    }
+  }
+
+  // Parents before children, otherwise in the order of the old index or of time; a commit that lacks a tree
+  // or a content is lost.
+  void add_commits(Database& database) {
+    using Entry = const std::pair<const CommitId, KnownCommit>*;
+    std::vector<Entry> order;
+    for (const auto& entry : commits_) order.push_back(&entry);
+    std::sort(order.begin(), order.end(), [](Entry a, Entry b) {
+      return std::tie(a->second.position, a->second.commit.time_ns, a->first) <
+             std::tie(b->second.position, b->second.commit.time_ns, b->first);
+    });
+    std::set<CommitId> begun, done;
+    std::vector<Entry> open;
+    for (const Entry first : order) {
+      open.push_back(first);
+      while (!open.empty()) {
+        const Entry at = open.back();
+        if (begun.insert(at->first).second) {
+          for (const CommitId& parent : at->second.commit.parents) {
+            const auto known = commits_.find(parent);
+            if (known != commits_.end() && !begun.contains(parent)) open.push_back(&*known);
+          }
+          continue;
+        }
+        open.pop_back();
+        if (done.insert(at->first).second) add_commit(database, at->first, at->second);
+      }
+    }
+  }
+
+  void add_commit(Database& database, const CommitId& id, const KnownCommit& known) {
+    const Commit& commit = known.commit;
     if (const auto missing = first_missing(database, commit.tree); !missing.empty()) {
-      rebuilt_.lost.push_back(cat("commit ", hex(id), " (", commit.message, "): ", missing));
-      return;
+      return lose(cat("commit ", hex(id), " (", commit.message, "): ", missing));
     }
     insert_commit(database, id, commit);
-    set_commit_packed(database, id);
+    if (known.packed) set_commit_packed(database, id);
   }
 
   // What a tree lacks; empty: nothing.
@@ -202,15 +294,16 @@ class Rebuild {
       before = rows.back().number;
     }
     const auto refs = all_refs(database);
-    for (const Ref& ref : refs) {
-      if (!ref.tip || find_commit(database, *ref.tip)) continue;
-      const auto tip = tips.find(ref.name);
-      rebuilt_.lost.push_back(cat(ref.name, ": its commit ", hex(*ref.tip), " is lost"));
-      if (tip != tips.end()) {
-        put_ref(database, {ref.name, ref.kind, tip->second.id}, now_ns(), "rebuild");
-      } else {
+    for (Ref ref : refs) {
+      if (!ref.tip || has_commit(database, *ref.tip)) continue;
+      lose(cat(ref.name, ": its commit ", hex(*ref.tip), " is lost"));
+      if (ref.kind == RefKind::tag) {
         delete_ref(database, ref.name, now_ns(), "rebuild");
+        continue;
       }
+      const auto tip = tips.find(ref.name);
+      ref.tip = tip == tips.end() ? std::nullopt : std::optional(tip->second.id);
+      put_ref(database, ref, now_ns(), "rebuild");
     }
     if (!refs.empty()) return;
     tips.try_emplace("main");
@@ -220,31 +313,37 @@ class Rebuild {
     }
   }
 
-  // Without the old index nobody knows what the staged files are: they are kept for their owner to see.
-  void keep_staged_files() {
+  // Without its rows nobody knows what a staged file is, and the next start would take it for garbage: it
+  // is kept for its owner to see. Where some rows are left, under both names.
+  void keep_staged_files(bool rows_are_left) {
     std::vector<stdfs::path> files;
     for (const auto& entry : stdfs::directory_iterator(paths_.staging)) files.push_back(entry.path());
     for (const auto& file : files) {
       const std::string name = file.filename();
-      if (name.starts_with("recovered-")) continue;
+      if (name.starts_with("recovered-") || stdfs::file_size(file) == 0) continue;
       const auto kept = paths_.staging / cat("recovered-", name);
-      stdfs::rename(file, kept);
-      if (stdfs::file_size(kept) == 0) {
-        stdfs::remove(kept);
-        continue;
+      if (stdfs::exists(kept)) continue;
+      if (rows_are_left) {
+        stdfs::create_hard_link(file, kept);
+      } else {
+        stdfs::rename(file, kept);
       }
-      rebuilt_.lost.push_back(cat("bytes that were not packed are in ", kept.string()));
+      lose(cat("bytes that were not packed are in ", kept.string()));
     }
   }
 
+  // There is an index at every moment: the old one until the new one takes its name.
   void replace() {
     fault_point("rebuild.before_replace");
     const std::string old = paths_.index.string() + ".old";
-    for (const char* suffix : {"", "-wal", "-shm"}) {
-      stdfs::remove(old + suffix);
-      const std::string current = paths_.index.string() + suffix;
-      if (stdfs::exists(current)) stdfs::rename(current, old + suffix);
+    if (stdfs::exists(paths_.index)) {
+      for (const char* suffix : {"", "-wal", "-shm"}) stdfs::remove(old + suffix);
+      stdfs::create_hard_link(paths_.index, old);
     }
+    // A log of the old index must not meet the new one. It is only there when that could not be read.
+    const std::string log = paths_.index.string() + "-wal";
+    if (stdfs::exists(log)) stdfs::rename(log, old + "-wal");
+    stdfs::remove(paths_.index.string() + "-shm");
     const Fd index = open_file(new_index_, O_RDWR);
     publish(index, new_index_, paths_.index);
   }
@@ -254,11 +353,11 @@ class Rebuild {
   stdfs::path new_index_;
   Rebuilt rebuilt_;
   std::vector<PackFile> packs_;
+  std::map<std::int64_t, stdfs::path> paths_by_number_;
   std::uint64_t done_ = 0;
   std::uint64_t total_ = 0;
   std::set<std::int64_t> counted_;
-  std::map<CommitId, Commit> commits_;
-  std::set<CommitId> visited_;
+  std::map<CommitId, KnownCommit> commits_;
   std::unordered_map<TreeId, std::string> whole_;
 };
 

@@ -20,8 +20,8 @@ SegmentMap::SegmentMap(Layout layout, std::vector<BlockRef> blocks)
 }
 
 std::pair<std::size_t, std::size_t> SegmentMap::blocks_of(Range wanted) const noexcept {
-  const std::uint64_t end = std::min(wanted.end(), size_);
-  if (wanted.offset >= end) return {0, 0};
+  if (wanted.offset >= size_ || wanted.empty()) return {0, 0};
+  const std::uint64_t end = wanted.offset + std::min(wanted.length, size_ - wanted.offset);
   const auto first = std::upper_bound(offsets_.begin(), offsets_.end(), wanted.offset) - 1;
   const auto last = std::lower_bound(first, offsets_.end(), end);
   return {static_cast<std::size_t>(first - offsets_.begin()),
@@ -29,7 +29,8 @@ std::pair<std::size_t, std::size_t> SegmentMap::blocks_of(Range wanted) const no
 }
 
 std::vector<BlockSlice> SegmentMap::slices(Range wanted) const {
-  expects(wanted.end() <= size_, "a read stays inside its content");
+  expects(wanted.offset <= size_ && wanted.length <= size_ - wanted.offset,
+          "a read stays inside its content");
   std::vector<BlockSlice> slices;
   const auto [first, last] = blocks_of(wanted);
   for (std::size_t i = first; i < last; ++i) {
