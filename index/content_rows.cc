@@ -181,9 +181,13 @@ std::int64_t count_blocks(Database& database) {
 }
 
 std::int64_t insert_pack(Database& database, const PackId& id, std::uint64_t size) {
-  database.prepare("INSERT INTO packs (id, size) VALUES (?, ?)")
+  database.prepare("INSERT OR IGNORE INTO packs (id, size) VALUES (?, ?)")
       .bind(id.hash.bytes).bind(static_cast<std::int64_t>(size)).run();
-  return database.last_row();
+  if (database.changes() == 1) return database.last_row();
+  auto query = database.prepare("SELECT number FROM packs WHERE id = ?");
+  query.bind(id.hash.bytes);
+  query.step();
+  return query.number(0);
 }
 
 std::optional<PackId> find_pack(Database& database, std::int64_t number) {

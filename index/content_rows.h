@@ -39,6 +39,7 @@ std::optional<BlockRef> find_block(Database& database, const BlockId& id);
 std::int64_t insert_block(Database& database, const BlockRef& block);
 // Gives the row `block.number` another place with the same bytes.
 void move_block(Database& database, const BlockRef& block);
+// The number of the row that is there already when there is one: packs of one name hold the same records.
 std::int64_t insert_pack(Database& database, const PackId& id, std::uint64_t size);
 std::optional<PackId> find_pack(Database& database, std::int64_t number);
 struct PackRow {

@@ -65,6 +65,8 @@ class Rebuild {
       drop_false_trees(database);
       note_old_commits(salvaged);
       add_commits(database);
+      drop_broken_trees(database);
+      forget_missing_trees(database);
       add_refs(database);
       rebuilt_.commits = static_cast<std::uint64_t>(count_commits(database));
       rebuilt_.refs = all_refs(database).size();
@@ -191,7 +193,6 @@ class Rebuild {
   void add_tree(Database& database, const TreeId& id, const Buffer& record) {
     insert_tree(database, id, record);
     set_tree_packed(database, id);
-    ++rebuilt_.trees;
   }
 
   // Throws Errc::corrupt for a record that is not what its name says.
@@ -282,6 +283,24 @@ class Rebuild {
     }
     whole_.emplace(id, missing);
     return missing;
+  }
+
+  // A tree that lacks something belongs to lost commits only, and one that was not looked at to none.
+  void drop_broken_trees(Database& database) {
+    constexpr int page = 500;
+    for (std::optional<TreeId> after;;) {
+      const auto rows = tree_records_after(database, after, page);
+      if (rows.empty()) return;
+      for (const RecordRow& row : rows) {
+        after = TreeId{row.id};
+        const auto known = whole_.find(*after);
+        if (known == whole_.end() || !known->second.empty()) {
+          delete_tree(database, *after);
+        } else {
+          ++rebuilt_.trees;
+        }
+      }
+    }
   }
 
   // Branches that the old index did not give: each commit names its branch, and the newest is the tip.

@@ -57,6 +57,10 @@ void delete_tree(Database& database, const TreeId& id) {
   database.prepare("DELETE FROM trees WHERE id = ?").bind(id.digest.bytes).run();
 }
 
+void forget_missing_trees(Database& database) {
+  database.run("UPDATE nodes SET tree = x'' WHERE tree <> x'' AND tree NOT IN (SELECT id FROM trees)");
+}
+
 std::vector<ContentRow> contents_after(Database& database, std::int64_t number, int max) {
   auto query = database.prepare(
       "SELECT number, id, size, staged, stored_bytes FROM contents WHERE number > ? "

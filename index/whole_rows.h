@@ -28,6 +28,8 @@ std::vector<RecordRow> tree_records_after(Database& database, const std::optiona
 bool has_commit(Database& database, const CommitId& id);
 bool has_tree(Database& database, const TreeId& id);
 void delete_tree(Database& database, const TreeId& id);
+// Folders of working folders equal no tree that is not there: the next commit writes them anew.
+void forget_missing_trees(Database& database);
 
 std::vector<ContentRow> contents_after(Database& database, std::int64_t number, int max);
 std::uint64_t sum_of_content_sizes(Database& database);

@@ -72,7 +72,57 @@ def planes(head, entries, rest=b""):
     return out + b"".join(stored for _, stored in entries) + rest
 
 
+def text16(value):
+    return struct.pack("<H", len(value)) + value.encode()
+
+
+def text32(value):
+    return struct.pack("<I", len(value)) + value.encode()
+
+
+def described(name, dtype, shape):
+    return text32(name) + struct.pack("<BI", dtype, len(shape)) + b"".join(
+        struct.pack("<Q", length) for length in shape)
+
+
+def layout():
+    return (b"\x01" + text32("a reason") + struct.pack("<I", 2) + struct.pack("<QB", 10, 0)
+            + struct.pack("<QB", 20, 1) + described("w", 2, [5, 1])
+            + struct.pack("<I", 1) + described("none", 4, [0, 3]))
+
+
+def pack(records):
+    """Without checksums: as a pack whose footer is lost."""
+    out = b"WFSPACK1" + struct.pack("<II", 1, 0)
+    for kind, encoding, plain, payload in records:
+        out += struct.pack("<BBHIII", kind, encoding, 0, len(payload), plain, 0)
+        out += bytes(32) + bytes(16) + bytes(8) + payload
+    return out
+
+
+def write_packs():
+    blocks = b"".join(bytes([number]) * 16 + struct.pack("<I", length)
+                      for number, length in [(1, 10), (2, 20)])
+    content = b"\x01" + struct.pack("<Q", 30) + layout() + struct.pack("<I", 2) + blocks
+    write("fuzz_pack", "content", content + text32('{"tensors":[]}'))
+    write("fuzz_pack", "map", b"\x01" + layout() + struct.pack("<Iqqq", 3, 7, 8, 7))
+    entry = struct.pack("<BB", 1, 1) + text16("file") + struct.pack("<qH", 5, 1)
+    entry += text16("user.a") + text32("b") + struct.pack("<Q", 3) + bytes(32)
+    folder = struct.pack("<BB", 2, 0) + text16("folder") + struct.pack("<qH", 5, 0) + bytes(20)
+    link = struct.pack("<BB", 3, 0) + text16("link") + struct.pack("<qH", 5, 0) + text16("target")
+    write("fuzz_pack", "tree", b"\x01" + struct.pack("<I", 3) + entry + folder + link)
+    commit = b"\x01\x01" + struct.pack("<H", 1) + bytes(20) + bytes(20) + struct.pack("<q", 7)
+    commit += text16("main") + text16("author") + text16("") + text32("message") + text32("{}")
+    write("fuzz_pack", "commit", commit)
+    write("fuzz_pack", "pack", pack([(1, 0, 3, b"abc"), (1, 1, 8, b"xy"), (2, 0, 5, b"12345")]))
+    # As the target reads it: type, encoding, plain length, sixteenths of the payload, payload.
+    write("fuzz_pack", "records", bytes([0, 0, 0, 16, 1, 0, 0, 0]) + b"0123456789abcdef"
+          + bytes([0, 1, 1, 0, 1, 0, 0, 0]) + b"xyxyxyxyxyxyxyxy"
+          + bytes([1, 2, 0, 5, 1, 0, 0, 0]) + zstd_frame(b"12345"))
+
+
 def main():
+    write_packs()
     write("fuzz_safetensors", "empty", safetensors({}, 0))
     write("fuzz_safetensors", "two", safetensors(
         {"__metadata__": {"format": "pt"}, "a": tensor("F32", [2, 3], 0, 24),
