@@ -183,4 +183,13 @@ std::optional<CommitId> ref_at(Database& database, std::string_view name, std::i
   return id_at<CommitId>(query, 0);
 }
 
+std::optional<CommitId> ref_before(Database& database, std::string_view name,
+                                   std::int64_t changes_ago) {
+  auto query = database.prepare(
+      "SELECT tip FROM ref_log WHERE name = ? AND tip <> x'' ORDER BY number DESC LIMIT 1 OFFSET ?");
+  query.bind(name).bind(changes_ago);
+  if (!query.step()) return std::nullopt;
+  return id_at<CommitId>(query, 0);
+}
+
 }  // namespace wfs

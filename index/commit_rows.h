@@ -43,5 +43,8 @@ void delete_ref(Database& database, std::string_view name, std::int64_t time_ns,
                 std::string_view reason);
 // What `name` named at `time_ns`; nullopt before its first log line.
 std::optional<CommitId> ref_at(Database& database, std::string_view name, std::int64_t time_ns);
+// The tip of `name` `changes_ago` changes of its tip ago; 0: the last one it had.
+std::optional<CommitId> ref_before(Database& database, std::string_view name,
+                                   std::int64_t changes_ago);
 
 }  // namespace wfs

@@ -28,8 +28,7 @@ constexpr std::size_t window_blocks = 32;
 
 // A block between reading and appending.
 struct Pending {
-  PlainBlock where;
-  Buffer plain;
+  std::shared_ptr<const Buffer> plain;  // shared with the thread that encodes it
   BlockId id;
   std::future<EncodedBlock> encoded;
 };
@@ -96,7 +95,8 @@ class Session {
  public:
   Session(Repository& repository, Pool& pool) : repository_(repository), pool_(pool) {}
 
-  void pack_content(const ContentRow& row) {
+  // Appends what is new of a content; stops without it when `stop` becomes true.
+  void pack_content(const ContentRow& row, const std::atomic<bool>& stop) {
     auto staged = repository_.contents().take_up(row.staged);
     PackedFile file{row.id, staged, {}, 0};
     file.record.size = staged->size();
@@ -105,20 +105,20 @@ class Session {
     Sha256 hasher;
     std::deque<Pending> window;
     for (const PlainBlock& where : split(*staged, file.record.layout)) {
-      Pending pending{where, Buffer(where.range.length), {}, {}};
-      staged->read(where.range.offset, pending.plain);
-      hasher.add(pending.plain);
-      health.add(where.range.offset, pending.plain);
-      pending.id = BlockId{xxh3_128(pending.plain)};
-      file.record.blocks.push_back(
-          {pending.id, static_cast<std::uint32_t>(pending.plain.size())});
+      if (stop) return;
+      auto read = std::make_shared<Buffer>(where.range.length);
+      staged->read(where.range.offset, *read);
+      hasher.add(*read);
+      health.add(where.range.offset, *read);
+      Pending pending{std::move(read), {}, {}};
+      pending.id = BlockId{xxh3_128(*pending.plain)};
+      file.record.blocks.push_back({pending.id, static_cast<std::uint32_t>(where.range.length)});
+      packed_.plain_bytes += where.range.length;
       if (is_stored(pending, window)) continue;
-      packed_.plain_bytes += pending.plain.size();
-      window.push_back(std::move(pending));
-      Pending& queued = window.back();
-      queued.encoded = pool_.submit([plain = Bytes(queued.plain), dtype = where.dtype] {
-        return encode_verified(plain, dtype);
+      pending.encoded = pool_.submit([plain = pending.plain, dtype = where.dtype] {
+        return encode_verified(*plain, dtype);
       });
+      window.push_back(std::move(pending));
       if (window.size() >= window_blocks) append_first(window, file);
     }
     while (!window.empty()) append_first(window, file);
@@ -195,35 +195,28 @@ class Session {
   // confirmed by comparing bytes; bytes of another block under the same name are a collision, which a
   // content cannot be packed with: it stays in staging, whole and readable.
   bool is_stored(const Pending& pending, const std::deque<Pending>& window) {
-    const auto require_same = [&](Bytes other) {
-      if (other.size() == pending.plain.size() &&
-          std::equal(other.begin(), other.end(), pending.plain.begin())) {
-        return;
-      }
+    const auto require_same = [&](const Buffer& other) {
+      if (other == *pending.plain) return;
       fail(Errc::corrupt, cat("two blocks are both named ", hex(pending.id),
                               "; the content stays in staging"));
     };
     for (const Pending& queued : window) {
       if (queued.id != pending.id) continue;
-      require_same(queued.plain);
+      require_same(*queued.plain);
       return true;
     }
     if (const auto at = by_id_.find(pending.id); at != by_id_.end()) {
-      // Not sealed yet, so not readable through the store: the length and the name have to do until the
-      // content's SHA-256 is checked with the data.
-      if (blocks_[at->second].plain_length != pending.plain.size()) require_same({});
+      const BlockRef& block = blocks_[at->second];
+      Buffer plain(block.plain_length);
+      decode(block.encoding, writer_->read({block.offset, block.payload_length}), plain);
+      require_same(plain);
       return true;
     }
     const auto stored = repository_.catalog().read(
         [&](Database& database) { return find_block(database, pending.id); });
     if (!stored) return false;
-    try {
-      require_same(repository_.blocks().load_uncached(*stored));
-      return true;
-    } catch (const Error& error) {
-      if (error.code() == Errc::corrupt) log(Level::error, error.what());
-      throw;
-    }
+    require_same(repository_.blocks().load_uncached(*stored));
+    return true;
   }
 
   void append_first(std::deque<Pending>& window, PackedFile& file) {
@@ -234,7 +227,7 @@ class Session {
     block.id = pending.id;
     block.encoding = encoded.encoding;
     block.payload_length = static_cast<std::uint32_t>(encoded.payload.size());
-    block.plain_length = static_cast<std::uint32_t>(pending.plain.size());
+    block.plain_length = static_cast<std::uint32_t>(pending.plain->size());
     RecordHeader header;
     header.type = RecordType::block;
     header.encoding = encoded.encoding;
@@ -306,7 +299,7 @@ Packed pack_pending(Repository& repository, Pool& pool, const std::atomic<bool>&
   for (const ContentRow& row : contents) {
     if (stop) break;
     try {
-      session.pack_content(row);
+      session.pack_content(row, stop);
     } catch (const Error& error) {
       // Damage of one content holds nobody else back; a full disk holds everybody.
       if (error.code() != Errc::corrupt && error.code() != Errc::not_found) throw;

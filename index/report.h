@@ -47,7 +47,7 @@ struct SegmentReport {
   std::vector<std::uint64_t> shape;
   std::uint64_t offset = 0, plain_bytes = 0, stored_bytes = 0;
   std::uint64_t blocks = 0;
-  std::uint64_t shared_blocks = 0;   // also in other contents, or earlier in this one
+  std::uint64_t shared_blocks = 0;   // also in another content, or earlier in this one
   std::string encodings;             // "planes 12, raw 1"
   std::string health;                // JSON; empty: not measured
 };
@@ -58,6 +58,7 @@ struct ContentReport {
   std::string format;
   std::string reason;                // why a file that looked like a format is stored as opaque bytes
   std::uint64_t stored_bytes = 0;    // payloads this content was the first to need
+  bool sharing_known = true;         // false: too many contents to look through; shared_blocks are of this one
   std::vector<SegmentReport> segments;
 };
 // Throws Errc::not_found for a content that is not in the repository.

@@ -17,9 +17,10 @@ CommitId resolve(Repository& repository, std::string_view revision);
 
 // The same for names that are asked for by chance: nullopt when it is no revision or an ambiguous one.
 std::optional<CommitId> try_resolve(Repository& repository, std::string_view revision);
+std::optional<CommitId> find_revision(Database& database, std::string_view revision);
 
 // Whether `text` is spelled as a revision is; asks no index.
-bool is_revision_text(std::string_view text) noexcept;
+bool is_revision_text(std::string_view text);
 
 // The entry at `path` ("a/b", no leading '/') in a commit; the root for an empty path.
 // Throws Errc::not_found for an unknown commit only.
