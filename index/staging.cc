@@ -130,7 +130,7 @@ void StagedFile::resize(std::uint64_t size) {
 void StagedFile::punch(Range hole) {
   expects(!frozen_, "a frozen staged file is never punched");
   const std::unique_lock lock(mutex_);
-  if (hole.offset >= size_) return;
+  if (hole.empty() || hole.offset >= size_) return;
   hole.length = std::min(hole.length, size_ - hole.offset);
   if (::fallocate(local_->get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                   static_cast<off_t>(hole.offset), static_cast<off_t>(hole.length)) != 0) {
