@@ -140,6 +140,7 @@ class FileSystem {
   Attributes generated(Ino ino, mode_t mode, std::uint64_t links, std::int64_t time_ns) const;
   std::vector<FolderEntry> list_top();
   Handle* keep(std::unique_ptr<Handle> handle);
+  std::unique_ptr<ReadAhead> ahead_of(Working& working, NodeId file);
   std::optional<std::string> tensors_of(const ContentId& content);
   std::optional<std::string> content_xattr(const ContentId& content, std::string_view name);
 
