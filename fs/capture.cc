@@ -27,6 +27,7 @@ Capture::Capture(Repository& repository, Settings settings)
     shared_.lock()->branches.emplace(ref.name, open_branch(ref.name));
   }
   drop_unused_staging();
+  repository_.staging().on_full([this] { save_all(Durability::later); });
   threads_.emplace_back([this] { commit_jobs(); });
   threads_.emplace_back([this] { pack(); });
   threads_.emplace_back([this] { watch(); });
@@ -34,15 +35,18 @@ Capture::Capture(Repository& repository, Settings settings)
 
 Capture::~Capture() { stop(); }
 
-Protect Capture::protect_for(const std::string& branch) {
-  if (settings_.capture == CaptureMode::manual) return nullptr;
-  return [this, branch](Cut cut, std::uint64_t stamp) {
-    submit({branch, std::move(cut), stamp, nullptr});
+CutRules Capture::rules_for(const std::string& branch) {
+  CutRules rules;
+  rules.submit = [this, branch](Cut cut, std::uint64_t stamp) -> Committing {
+    return submit(branch, std::move(cut), stamp);
   };
+  rules.protects = settings_.capture != CaptureMode::manual;
+  rules.at_every_close = settings_.capture == CaptureMode::close;
+  return rules;
 }
 
 std::shared_ptr<Working> Capture::open_branch(const std::string& name) {
-  return std::make_shared<Working>(repository_, name, protect_for(name));
+  return std::make_shared<Working>(repository_, name, rules_for(name));
 }
 
 // What an earlier process left in staging and nothing names any more.
@@ -123,13 +127,16 @@ void Capture::delete_branch(const std::string& name) {
   shared_.lock()->branches.erase(name);
 }
 
-void Capture::submit(Job job) {
+Committing Capture::submit(const std::string& branch, std::optional<Cut> cut, std::uint64_t stamp) {
+  Job job{branch, std::move(cut), stamp, std::promise<std::optional<Committed>>()};
+  Committing committing = job.done->get_future().share();
   {
     auto shared = shared_.lock();
     shared->jobs.push_back(std::move(job));
     shared->retry_now = true;
   }
   wake_commit_.notify_one();
+  return committing;
 }
 
 // close(2) returns before the kernel sends the release: what a program has just closed is given a moment, so
@@ -143,14 +150,13 @@ void Capture::await_releases(Working& working) {
 
 std::optional<Committed> Capture::commit_now(const std::string& name, const std::string& message,
                                              const std::string& author) {
-  auto done = std::make_shared<std::promise<std::optional<Committed>>>();
-  auto result = done->get_future();
   const auto working = branch(name);
   await_releases(*working);
+  Committing committing;
   working->cut(message, author, [&](std::optional<Cut> cut, std::uint64_t stamp) {
-    submit({name, std::move(cut), stamp, done});
+    committing = submit(name, std::move(cut), stamp);
   });
-  return result.get();
+  return committing.get();
 }
 
 void Capture::commit_jobs() {
@@ -206,7 +212,7 @@ bool Capture::run(Job& job) {
     log(Level::error, cat("branch ", job.branch, ": commit: ", error.what()));
     shared_.lock()->last_error = cat("commit of ", job.branch, ": ", error.what());
     if (job.done) job.done->set_exception(std::current_exception());
-    job.done = nullptr;
+    job.done.reset();
     return false;
   }
 }
@@ -291,7 +297,7 @@ void Capture::cut_settled() {
     if (!state.pending || now - state.changed_ms < settle_ms) continue;
     if (state.model_written_ms > 0 && now - state.model_written_ms < settle_ms) continue;
     working->cut("", "", [&](std::optional<Cut> cut, std::uint64_t stamp) {
-      if (cut) submit({working->branch(), std::move(cut), stamp, nullptr});
+      if (cut) submit(working->branch(), std::move(cut), stamp);
     });
   }
 }
@@ -348,10 +354,11 @@ void Capture::stop() {
   if (settings_.capture != CaptureMode::manual) {
     for (const auto& working : branches()) {
       working->cut("", "", [&](std::optional<Cut> cut, std::uint64_t stamp) {
-        if (cut) submit({working->branch(), std::move(cut), stamp, nullptr});
+        if (cut) submit(working->branch(), std::move(cut), stamp);
       });
     }
   }
+  repository_.staging().on_full(nullptr);
   stop_packing_ = true;
   shared_.lock()->stopping = true;
   wake_stop_.notify_all();

@@ -276,6 +276,7 @@ Attributes Working::link(NodeId file, NodeId folder_id, std::string_view name) {
 }
 
 void Working::unlink(NodeId folder_id, std::string_view name) {
+  await_protected(folder_id, name);
   auto all = folders_.lock();
   Node& parent = folder(*all, folder_id);
   const auto entry = parent.entries.find(name);

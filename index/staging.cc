@@ -343,15 +343,22 @@ void Staging::before_write(std::uint64_t bytes) {
       unchecked_max) {
     return;
   }
+  if (has_room(bytes)) return;
+  if (reclaim_ && !state_.lock()->dropped.empty()) {
+    reclaim_();
+    if (has_room(bytes)) return;
+  }
+  fail(Errc::no_space, cat("the disk of ", folder_.string(), " is full; free some space"));
+}
+
+bool Staging::has_room(std::uint64_t bytes) const {
   struct statvfs disk;
-  if (::statvfs(folder_.c_str(), &disk) != 0) return;
+  if (::statvfs(folder_.c_str(), &disk) != 0) return true;
   // What is left for the index and for packing: without it nothing staged could ever be packed.
   const std::uint64_t total = disk.f_blocks * disk.f_frsize;
   const std::uint64_t reserve =
       std::clamp<std::uint64_t>(total / 50, std::uint64_t{8} << 20, std::uint64_t{256} << 20);
-  if (disk.f_bavail * disk.f_frsize < reserve + bytes) {
-    fail(Errc::no_space, cat("the disk of ", folder_.string(), " is full; free some space"));
-  }
+  return disk.f_bavail * disk.f_frsize >= reserve + bytes;
 }
 
 }  // namespace wfs
