@@ -107,7 +107,7 @@ Salvaged salvage(Database& index, const RepositoryPaths& paths, std::vector<std:
     salvaged.any = old_version(index) == index_version;
     if (!salvaged.any) lost.push_back("the old index is none of weightfs");
   } catch (const Error& error) {
-    lost.push_back(cat("the old index cannot be read: ", error.what()));
+    lost.push_back(cat("tags, and what was not packed: the old index cannot be read: ", error.what()));
   }
   if (salvaged.any) {
     copy_tables(index, salvaged, lost);

@@ -97,6 +97,121 @@ TEST_F(CheckTest, AMissingPackIsFound) {
   EXPECT_THROW(bytes_of(content_of(weights(5000, 1))), Error);
 }
 
+TEST_F(CheckTest, AMissingPackNamesTheFilesItTakesWithoutReadingData) {
+  commit_files({{"lost", weights(500'000, 1)}});
+  pack();
+  const stdfs::path first = the_pack();
+  commit_files({{"kept", weights(500'000, 2)}, {"lost", weights(500'000, 1)}});
+  pack();
+  stdfs::remove(first);
+  open();
+  const CheckReport report = check(repository(), CheckDepth::structure, nullptr);
+  ASSERT_EQ(report.findings.size(), 2u);
+  for (const Finding& finding : report.findings) {
+    EXPECT_EQ(finding.paths, (std::vector<std::string>{"main:lost", history()[1].substr(0, 12) + ":lost"}))
+        << finding.object;
+  }
+}
+
+TEST_F(CheckTest, BlocksThatAreNotWhereTheIndexSaysAreOneFindingWithPaths) {
+  commit_files({{"model", weights(500'000, 1)}});
+  pack();
+  repository().catalog().write(Durability::now, [](Database& database) {
+    database.run("UPDATE blocks SET offset = offset + 1");
+  });
+  const CheckReport report = check(repository(), CheckDepth::structure, nullptr);
+  ASSERT_EQ(report.findings.size(), 2u);
+  EXPECT_EQ(report.findings[0].object, "pack");
+  EXPECT_EQ(report.findings[0].paths, std::vector<std::string>{"main:model"});
+  EXPECT_EQ(report.findings[1].object, "content");
+}
+
+TEST_F(CheckTest, RowsThatAreWrongAreFindingsAndEndNothing) {
+  struct Case {
+    const char* change;
+    const char* object;
+  };
+  commit_files({{"model", weights(5000, 1)}});
+  pack();
+  commit_files({{"model", weights(5000, 2)}, {"other", weights(5000, 3)}});
+  repository_.reset();
+  const Buffer whole = read_file(path() / "index.sqlite");
+  for (const Case& one : {
+           Case{"UPDATE commits SET record = x'00' WHERE number = 1", "commit"},
+           Case{"UPDATE commits SET record = CAST(record || x'00' AS BLOB) WHERE number = 2", "commit"},
+           Case{"DELETE FROM commits WHERE number = 1", "commit"},
+           Case{"DELETE FROM commits WHERE number = 2", "ref"},
+           Case{"UPDATE refs SET tip = x'0102'", "index"},
+           Case{"UPDATE trees SET record = x'01'", "tree"},
+           Case{"DELETE FROM trees", "commit"},
+           Case{"DELETE FROM contents WHERE staged = 0", "content"},
+           Case{"UPDATE contents SET size = size + 1 WHERE staged = 0", "content"},
+           Case{"UPDATE contents SET map = x'0102' WHERE staged = 0", "content"},
+           Case{"UPDATE contents SET id = x'01' WHERE staged = 0", "index"},
+           Case{"UPDATE contents SET staged = 99 WHERE staged <> 0", "staged"},
+           Case{"DELETE FROM staged", "staged"},
+           Case{"UPDATE packs SET size = size + 1", "pack"},
+           Case{"PRAGMA foreign_keys = OFF; DELETE FROM packs", "pack"},
+           Case{"PRAGMA foreign_keys = OFF; DELETE FROM blocks", "block"},
+           Case{"UPDATE blocks SET plain_length = 9999999", "pack"}}) {
+    SCOPED_TRACE(one.change);
+    write_file(path() / "index.sqlite", whole);
+    Database(path() / "index.sqlite", Database::Access::write).run(one.change);
+    Repository damaged(path(), Repository::Access::read);
+    const auto findings = check(damaged, CheckDepth::data, nullptr).findings;
+    EXPECT_TRUE(std::any_of(findings.begin(), findings.end(), [&](const Finding& finding) {
+      return finding.object == one.object;
+    })) << (findings.empty() ? "nothing" : findings[0].object + ": " + findings[0].what);
+  }
+}
+
+TEST_F(CheckTest, AnIndexOfWhichPagesAreNoiseIsAFinding) {
+  for (unsigned i = 0; i < 20; ++i) commit_files({{"model", weights(5000, i)}});
+  pack();
+  repository_.reset();
+  const Fd index = open_file(path() / "index.sqlite", O_RDWR);
+  const std::uint64_t size = size_of(index);
+  for (std::uint64_t at = 8192; at + 4096 <= size; at += 3 * 4096) {
+    write_fully(index, at, Buffer(4096, std::byte{0xa5}));
+  }
+  try {
+    Repository damaged(path(), Repository::Access::read);
+    const auto findings = check(damaged, CheckDepth::data, nullptr).findings;
+    EXPECT_TRUE(std::any_of(findings.begin(), findings.end(),
+                            [](const Finding& finding) { return finding.object == "index"; }));
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Errc::corrupt) << "it cannot even be opened: " << error.what();
+  }
+}
+
+TEST_F(CheckTest, AStagedFileThatIsShorterThanItsRowIsFoundWithoutReadingData) {
+  commit_files({{"model", weights(5000, 1)}});
+  repository_.reset();
+  stdfs::resize_file(path() / "staging" / "1", 4000);
+  open();
+  const CheckReport report = check(repository(), CheckDepth::structure, nullptr);
+  ASSERT_EQ(report.findings.size(), 1u);
+  EXPECT_EQ(report.findings[0].object, "staged");
+  EXPECT_EQ(report.findings[0].paths, std::vector<std::string>{"main:model"});
+}
+
+TEST_F(CheckTest, ProgressEndsAtItsTotal) {
+  commit_files({{"model", weights(500'000, 1)}, {"other", weights(5000, 2)}});
+  pack();
+  for (const CheckDepth depth : {CheckDepth::structure, CheckDepth::data}) {
+    std::uint64_t last = 0;
+    std::uint64_t all = 0;
+    check(repository(), depth, [&](std::uint64_t done, std::uint64_t total) {
+      EXPECT_GE(done, last);
+      EXPECT_LE(done, total);
+      last = done;
+      all = total;
+    });
+    EXPECT_EQ(last, all);
+    EXPECT_GT(all, 0u);
+  }
+}
+
 TEST_F(CheckTest, RebuildWithoutAnIndexGivesBackEveryCommit) {
   for (int i = 0; i < 4; ++i) {
     commit_files({{"model", weights(400'000, static_cast<std::uint64_t>(i))}});
