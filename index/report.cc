@@ -129,7 +129,15 @@ class SegmentReports {
   // A map without blocks stands for a content that is not packed.
   SegmentReports(const SegmentMap& map, std::unordered_set<std::int64_t> shared,
                  const std::string& health)
-      : map_(map), shared_(std::move(shared)), health_(Json::parse(health, nullptr, false)) {}
+      : map_(map), shared_(std::move(shared)) {
+    const auto json = Json::parse(health, nullptr, false);
+    if (!json.is_object() || !json.contains("tensors")) return;
+    for (Json numbers : json["tensors"]) {
+      const std::string name = numbers.value("name", "");
+      numbers.erase("name");
+      health_.emplace(name, line_of(numbers));
+    }
+  }
 
   SegmentReport report(const Segment& segment) {
     SegmentReport report;
@@ -163,15 +171,15 @@ class SegmentReports {
     report.name = tensor.name;
     report.dtype = name_of(tensor.dtype);
     report.shape = tensor.shape;
-    if (!health_.is_object()) return;
-    const auto numbers = health_.find(tensor.name);
-    if (numbers != health_.end()) report.health = line_of(*numbers);
+    if (const auto numbers = health_.find(tensor.name); numbers != health_.end()) {
+      report.health = numbers->second;
+    }
   }
 
   const SegmentMap& map_;
   const std::unordered_set<std::int64_t> shared_;
   std::unordered_set<std::int64_t> seen_;
-  Json health_;
+  std::map<std::string, std::string> health_;  // by tensor
 };
 
 void report_segments(const Layout& layout, SegmentReports segments, ContentReport& report) {

@@ -1,6 +1,8 @@
 #include "mountctl/arguments.h"
 
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 
 namespace wfs {
 namespace {
@@ -18,10 +20,11 @@ std::optional<stdfs::path> mounted_at(const stdfs::path& folder) {
   const stdfs::path told = folder / ".weightfs" / "repository";
   std::error_code error;
   if (!stdfs::is_regular_file(told, error)) return std::nullopt;
-  const Buffer bytes = read_file(told);
-  std::string_view text = as_text(bytes);
-  if (text.ends_with('\n')) text.remove_suffix(1);
-  if (text.empty() || text.front() != '/') return std::nullopt;
+  // A generated file has no size before it is opened.
+  std::ifstream file(told);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (text.ends_with('\n')) text.pop_back();
+  if (!text.starts_with('/')) return std::nullopt;
   return stdfs::path(text);
 }
 
