@@ -4,7 +4,7 @@
 // opened. Part of operations.cc.
 #pragma once
 
-#include <fuse3/fuse_lowlevel.h>
+#include <fuse_lowlevel.h>
 
 #include <cerrno>
 #include <string>

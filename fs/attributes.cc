@@ -45,8 +45,10 @@ AttributesReply FileSystem::attributes(Ino ino) {
     case Place::commit:
       return {snapshots_.attributes(*snapshots_.find(ino)), forever_seconds};
     case Place::link: {
-      Attributes found = generated(ino, S_IFLNK | 0777, 1, 0);
-      found.size = target_of(ino).size();
+      const auto target = links_.target(ino);
+      if (!target) fail(Errc::not_found, "this name is gone");
+      Attributes found = generated(ino, S_IFLNK | 0777, 1, target->time_ns);
+      found.size = target->path.size();
       return {found, 0};
     }
     case Place::working:
@@ -69,7 +71,7 @@ std::string FileSystem::target_of(Ino symlink) {
     case Place::link: {
       auto target = links_.target(symlink);
       if (!target) fail(Errc::not_found, "this name is gone");
-      return *target;
+      return target->path;
     }
     case Place::working:
       return working(symlink)->target_of(node_of(symlink));

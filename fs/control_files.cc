@@ -46,13 +46,14 @@ struct HealthWalk {
 
   void add_tensors(const std::string& path, const ContentRow& content) {
     const auto health = nlohmann::json::parse(content.health, nullptr, false);
-    if (!health.is_object()) return;
-    for (const auto& [tensor, numbers] : health.items()) {
-      if (!numbers.is_object()) continue;
-      const auto nan = numbers.value("nan", std::uint64_t{0});
-      const auto inf = numbers.value("inf", std::uint64_t{0});
+    const auto tensors = health.find("tensors");
+    if (tensors == health.end()) return;
+    for (const auto& tensor : *tensors) {
+      const auto nan = tensor.value("nan", std::uint64_t{0});
+      const auto inf = tensor.value("inf", std::uint64_t{0});
       if (nan + inf == 0) continue;
-      found += cat("  ", path, ": ", tensor, ": ", nan, " NaN, ", inf, " infinite\n");
+      found += cat("  ", path, ": ", tensor.value("name", ""), ": ", nan, " NaN, ", inf,
+                   " infinite\n");
     }
   }
 

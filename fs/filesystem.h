@@ -133,13 +133,15 @@ class FileSystem {
   std::string path_of(Working& working, NodeId folder);
   EntryReply branch_reply(Working& working);
   EntryReply commit_reply(const SnapshotNode& node) const;
-  EntryReply link_reply(Ino parent, std::string_view name, std::string target);
+  EntryReply link_reply(Ino parent, std::string_view name, const CommitId& commit,
+                        std::string_view up, std::string_view path);
   static EntryReply working_reply(Attributes attributes);
 
   Attributes generated(Ino ino, mode_t mode, std::uint64_t links, std::int64_t time_ns) const;
   std::vector<FolderEntry> list_top();
   Handle* keep(std::unique_ptr<Handle> handle);
-  std::string tensors_of(const ContentId& content);
+  std::unique_ptr<ReadAhead> ahead_of(Working& working, NodeId file);
+  std::optional<std::string> tensors_of(const ContentId& content);
   std::optional<std::string> content_xattr(const ContentId& content, std::string_view name);
 
   Repository& repository_;

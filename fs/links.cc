@@ -9,7 +9,7 @@ Ino Links::ino_of(Ino parent, std::string_view name) noexcept {
   return (xxh3_64(as_bytes(name), parent) & (mark - 1)) | mark;
 }
 
-Ino Links::put(Ino parent, std::string_view name, std::string target) {
+Ino Links::put(Ino parent, std::string_view name, Target target) {
   auto links = links_.lock();
   Ino ino = ino_of(parent, name);
   for (;; ino = ino_of(ino, name)) {
@@ -24,7 +24,7 @@ Ino Links::put(Ino parent, std::string_view name, std::string target) {
   return ino;
 }
 
-std::optional<std::string> Links::target(Ino ino) {
+std::optional<Links::Target> Links::target(Ino ino) {
   auto links = links_.lock();
   const auto found = links->find(ino);
   if (found == links->end()) return std::nullopt;

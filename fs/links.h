@@ -18,16 +18,21 @@ class Links {
   // The number a link of this name has, unless another link is in the way; for listings.
   static Ino ino_of(Ino parent, std::string_view name) noexcept;
 
+  struct Target {
+    std::string path;
+    std::int64_t time_ns = 0;  // of the commit it leads to
+  };
+
   // Makes the link, or sets its target, and counts one lookup.
-  Ino put(Ino parent, std::string_view name, std::string target);
-  std::optional<std::string> target(Ino ino);
+  Ino put(Ino parent, std::string_view name, Target target);
+  std::optional<Target> target(Ino ino);
   void forget(Ino ino, std::uint64_t lookups) noexcept;
 
  private:
   struct Link {
     Ino parent = 0;
     std::string name;
-    std::string target;
+    Target target;
     std::uint64_t lookups = 0;
   };
   Guarded<std::unordered_map<Ino, Link>> links_;

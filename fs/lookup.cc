@@ -78,10 +78,19 @@ EntryReply FileSystem::commit_reply(const SnapshotNode& node) const {
   return {snapshots_.attributes(node), forever_seconds, forever_seconds};
 }
 
-EntryReply FileSystem::link_reply(Ino parent, std::string_view name, std::string target) {
-  EntryReply reply;
+// A symlink of this name to `commit`: `up` is the way to the top folder, `path` one inside the
+// commit.
+EntryReply FileSystem::link_reply(Ino parent, std::string_view name, const CommitId& commit,
+                                  std::string_view up, std::string_view path) {
+  const CommitRow row =
+      repository_.catalog().read([&](Database& database) { return load_commit(database, commit); });
+  std::string target = cat(up, '@', snapshots_.name_of(commit));
+  if (!path.empty()) target += cat('/', path);
   const std::uint64_t length = target.size();
-  reply.attributes = generated(links_.put(parent, name, std::move(target)), S_IFLNK | 0777, 1, 0);
+  const std::int64_t time_ns = row.commit.time_ns;
+  EntryReply reply;
+  reply.attributes =
+      generated(links_.put(parent, name, {std::move(target), time_ns}), S_IFLNK | 0777, 1, time_ns);
   reply.attributes.size = length;
   return reply;
 }
@@ -105,7 +114,7 @@ std::optional<EntryReply> FileSystem::lookup_top(std::string_view name) {
     const bool of_branch = revision.starts_with('{');
     const auto commit = commit_of(of_branch ? name : revision);
     if (!commit) return std::nullopt;
-    return link_reply(root_ino, name, cat('@', snapshots_.name_of(*commit)));
+    return link_reply(root_ino, name, *commit, "", "");
   }
   if (const auto commit = snapshots_.named(name.substr(1))) {
     const auto node = snapshots_.root(*commit);
@@ -114,7 +123,7 @@ std::optional<EntryReply> FileSystem::lookup_top(std::string_view name) {
   }
   const auto commit = commit_of(name.substr(1));
   if (!commit) return std::nullopt;
-  return link_reply(root_ino, name, cat('@', snapshots_.name_of(*commit)));
+  return link_reply(root_ino, name, *commit, "", "");
 }
 
 // The path of a folder below its branch; asked for only when somebody looks into history by name.
@@ -150,11 +159,11 @@ std::optional<EntryReply> FileSystem::entry_at_revision(Working& working, NodeId
     reply.entry_timeout_seconds = 0;
     return reply;
   }
-  std::string target = "../";
+  std::string up = "../";
   for (const char c : below.empty() ? below : cat(below, '/')) {
-    if (c == '/') target += "../";
+    if (c == '/') up += "../";
   }
-  return link_reply(ino_of(folder), name, cat(target, '@', snapshots_.name_of(commit), '/', path));
+  return link_reply(ino_of(folder), name, commit, up, path);
 }
 
 // NAME@REVISION in a working folder. A revision that starts with '~', '^' or '{' is one of the

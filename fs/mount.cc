@@ -1,6 +1,6 @@
 #include "fs/mount.h"
 
-#include <fuse3/fuse_lowlevel.h>
+#include <fuse_lowlevel.h>
 #include <pthread.h>
 #include <signal.h>
 

@@ -1,7 +1,7 @@
 #include "fs/operations.h"
 
 #include <fcntl.h>
-#include <fuse3/fuse_lowlevel.h>
+#include <fuse_lowlevel.h>
 #include <sys/xattr.h>
 
 #include <algorithm>

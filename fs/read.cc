@@ -15,6 +15,19 @@ Handle* FileSystem::keep(std::unique_ptr<Handle> handle) {
   return kept;
 }
 
+// Decodes ahead in a committed file of a working folder. Opening the file does not depend on it: the content
+// may be one that is being committed just now, which the index does not know yet.
+std::unique_ptr<ReadAhead> FileSystem::ahead_of(Working& working, NodeId file) {
+  const auto content = working.content_of(file);
+  if (!content) return nullptr;
+  try {
+    return ReadAhead::over(repository_.contents().open(*content), ahead_pool_, ahead_max_);
+  } catch (const Error& error) {
+    if (error.code() != Errc::not_found) throw;
+    return nullptr;
+  }
+}
+
 Handle* FileSystem::open(Ino file, OpenMode mode, const Caller& caller) {
   auto handle = std::make_unique<Handle>();
   handle->ino = file;
@@ -44,12 +57,7 @@ Handle* FileSystem::open(Ino file, OpenMode mode, const Caller& caller) {
   // reads may want to map the file, which needs the cache.
   handle->caching = mode.writes && !mode.reads ? Caching::direct : Caching::keep;
   handle->flushes = mode.writes;
-  if (!mode.writes && !mode.truncates) {
-    if (const auto content = owner->content_of(node_of(file))) {
-      handle->ahead =
-          ReadAhead::over(repository_.contents().open(*content), ahead_pool_, ahead_max_);
-    }
-  }
+  if (!mode.writes) handle->ahead = ahead_of(*owner, node_of(file));
   return keep(std::move(handle));
 }
 

@@ -3,10 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "codec/layout.h"
 #include "fs/filesystem.h"
 #include "index/commit_rows.h"
 #include "index/content_rows.h"
+#include "index/segment_map.h"
 
 namespace wfs {
 namespace {
@@ -20,11 +20,12 @@ constexpr std::size_t value_max = 65536;  // the kernel's bound
 
 }  // namespace
 
-// [["NAME","DTYPE",[SHAPE]],...]; ends with "..." when there is no room for all.
-std::string FileSystem::tensors_of(const ContentId& content) {
+// [["NAME","DTYPE",[SHAPE]],...]; ends with "..." when there is no room for all. Known once it is packed.
+std::optional<std::string> FileSystem::tensors_of(const ContentId& content) {
   const auto bytes = repository_.contents().open(content);
   const auto* packed = dynamic_cast<const PackedContent*>(bytes.get());
-  const Layout layout = packed ? packed->map().layout() : layout_of(*bytes);
+  if (!packed) return std::nullopt;
+  const Layout& layout = packed->map().layout();
   constexpr std::string_view cut_end = "\"...\"]";
   std::string text = "[";
   bool full = false;

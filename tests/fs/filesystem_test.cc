@@ -292,7 +292,9 @@ TEST_F(FileSystemTest, CommittedFilesTellWhatTheRepositoryKnows) {
   const Ino file = ino(name_of(id) + "/f");
   EXPECT_EQ(files().xattr(file, "user.weightfs.commit"), hex(id));
   EXPECT_EQ(files().xattr(file, "user.weightfs.sha256"), hex(sha256(as_bytes("contents 1")).bytes));
+  ASSERT_TRUE(capture_->wait_idle(60));
   EXPECT_EQ(files().xattr(file, "user.weightfs.tensors"), "[]");
+  EXPECT_TRUE(files().xattr(file, "user.weightfs.stored"));
   const auto names = files().xattrs(file);
   EXPECT_NE(std::find(names.begin(), names.end(), "user.weightfs.sha256"), names.end());
   EXPECT_EQ(files().xattr(ino(name_of(id)), "user.weightfs.commit"), hex(id));
@@ -307,6 +309,7 @@ TEST_F(FileSystemTest, TensorsAreNamedInAnAttribute) {
   bytes += header + std::string(8, 'x');
   write("main", "m.safetensors", bytes);
   const CommitId id = commit("first");
+  ASSERT_TRUE(capture_->wait_idle(60));
   EXPECT_EQ(files().xattr(ino(name_of(id) + "/m.safetensors"), "user.weightfs.tensors"),
             R"([["layer.weight","F32",[1,2]]])");
 }

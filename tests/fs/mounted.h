@@ -3,7 +3,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,27 +13,9 @@
 #include "fs/capture.h"
 #include "fs/filesystem.h"
 #include "index/repository.h"
+#include "tests/index/temporary_folder.h"
 
 namespace wfs {
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = stdfs::temp_directory_path() / "weightfs-test-XXXXXX";
-    if (!mkdtemp(pattern.data())) fail_errno(errno, pattern);
-    path_ = pattern;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    stdfs::remove_all(path_, ignored);
-  }
-  TemporaryFolder(TemporaryFolder&&) = delete;
-
-  const stdfs::path& path() const noexcept { return path_; }
-
- private:
-  stdfs::path path_;
-};
 
 class Mounted : public ::testing::Test {
  protected:
