@@ -1,6 +1,7 @@
 #include "index/salvage.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "index/catalog.h"
 
 namespace wfs {
@@ -39,6 +40,12 @@ constexpr Table tables[] = {
      "INSERT INTO entries (parent, name, node) SELECT parent, name, node FROM old.entries"},
 };
 
+// No loss of the rebuild: an index that is damaged as a whole is the same as a missing one.
+void tell_unreadable(const Error& error) {
+  log(Level::warning, cat("the old index cannot be read, so tags, settings and what only working folders held "
+                          "are not brought back: ", error.what()));
+}
+
 }  // namespace
 
 bool salvage(Database& index, const RepositoryPaths& paths, std::vector<std::string>& lost) {
@@ -46,7 +53,7 @@ bool salvage(Database& index, const RepositoryPaths& paths, std::vector<std::str
   try {
     index.prepare("ATTACH DATABASE ? AS old").bind(paths.index.string()).run();
   } catch (const Error& error) {
-    lost.push_back(cat("the old index cannot be read: ", error.what()));
+    tell_unreadable(error);
     return false;
   }
   bool any = false;
@@ -55,7 +62,7 @@ bool salvage(Database& index, const RepositoryPaths& paths, std::vector<std::str
     version.step();
     any = version.number(0) == index_version;
   } catch (const Error& error) {
-    lost.push_back(cat("the old index cannot be read: ", error.what()));
+    tell_unreadable(error);
   }
   if (any) {
     for (const Table& table : tables) {
