@@ -132,11 +132,22 @@ void Capture::submit(Job job) {
   wake_commit_.notify_one();
 }
 
+// close(2) returns before the kernel sends the release: what a program has just closed is given a moment, so
+// that "write, close, commit" holds it. A file that is mapped stays open, and is not waited for long.
+void Capture::await_releases(Working& working) {
+  constexpr int attempts = 20;
+  for (int i = 0; i < attempts && working.state().closing > 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
 std::optional<Committed> Capture::commit_now(const std::string& name, const std::string& message,
                                              const std::string& author) {
   auto done = std::make_shared<std::promise<std::optional<Committed>>>();
   auto result = done->get_future();
-  branch(name)->cut(message, author, [&](std::optional<Cut> cut, std::uint64_t stamp) {
+  const auto working = branch(name);
+  await_releases(*working);
+  working->cut(message, author, [&](std::optional<Cut> cut, std::uint64_t stamp) {
     submit({name, std::move(cut), stamp, done});
   });
   return result.get();
@@ -304,8 +315,10 @@ Capture::Status Capture::status() {
     status.pending_commits = shared->jobs.size() + (shared->committing ? 1 : 0);
     status.last_error = shared->last_error;
   }
+  // With manual capture nobody but a user commits: what differs is not on its way.
   for (const auto& working : branches()) {
-    if (working->state().pending) ++status.pending_commits;
+    const bool cuts_itself = settings_.capture != CaptureMode::manual;
+    if (cuts_itself && working->state().pending) ++status.pending_commits;
   }
   status.staged_contents = static_cast<std::uint64_t>(repository_.catalog().read(
       [](Database& database) { return count_staged_contents(database); }));
@@ -318,8 +331,7 @@ bool Capture::wait_idle(double timeout_seconds) {
   for (;;) {
     const Status now = status();
     auto shared = shared_.lock();
-    const bool settled = settings_.capture == CaptureMode::manual || now.pending_commits == 0;
-    if (settled && now.staged_contents == 0 && shared->jobs.empty() && !shared->committing &&
+    if (now.pending_commits == 0 && now.staged_contents == 0 && shared->jobs.empty() && !shared->committing &&
         !shared->packing && !shared->pack_wanted) {
       return true;
     }

@@ -79,6 +79,7 @@ class Capture {
   void commit_jobs();
   bool run(Job& job);
   void after_commit(const Job& job, const Committed& committed);
+  static void await_releases(Working& working);
   void submit(Job job);
   void pack();
   void cut_settled();

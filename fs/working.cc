@@ -316,6 +316,7 @@ Working::State Working::state() {
     if (at == all->nodes.end()) continue;
     ++state.open_writers;
     const Node& file = at->second;
+    if (file.file.flushed) ++state.closing;
     if (is_model(*all, file)) {
       state.model_written_ms = std::max(state.model_written_ms, file.file.written_ms);
     }

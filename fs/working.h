@@ -105,7 +105,8 @@ class Working : public std::enable_shared_from_this<Working> {
     bool pending = false;             // something differs from the last cut
     std::int64_t changed_ms = 0;      // steady time of the last completion or change of names
     std::int64_t model_written_ms = 0;  // of the last byte into a model file that is open; 0: none
-    unsigned open_writers = 0;
+    unsigned open_writers = 0;        // files
+    unsigned closing = 0;             // of them, those whose only writer has closed them
   };
   State state();
   // Hands `submit` what differs from the last cut, or nullopt when nothing does, with the lock held.
@@ -200,7 +201,7 @@ class Working : public std::enable_shared_from_this<Working> {
   static bool is_model(const Folders& all, const Node& file);
 
   // working_cut.cc
-  void protect(Folders& all, const Node& file);      // before its bytes or its name are destroyed
+  void protect(Folders& all, Node& file);      // before its bytes or its name are destroyed
   bool is_uncut_model(const Folders& all, const Node& file) const;
   Cut cut_now(Folders& all, std::string message, std::string author);
   CutFolder cut_folder(Folders& all, const Node& folder, const std::string& path) const;

@@ -40,8 +40,11 @@ bool Working::is_uncut_model(const Folders& all, const Node& file) const {
          is_model(all, file);
 }
 
-void Working::protect(Folders& all, const Node& file) {
-  if (file.kind != Kind::file || !protect_) return;
+void Working::protect(Folders& all, Node& file) {
+  if (file.kind != Kind::file) return;
+  // Closed by its only writer: it is complete, though the kernel's release is still on its way.
+  if (file.file.flushed) complete(all, file);
+  if (!protect_) return;
   if (!file.file.complete || file.file.completed <= all.cut_stamp || !is_history(all, file)) return;
   // A configuration beside a model belongs to it: a checkpoint is taken apart file by file.
   bool wanted = is_uncut_model(all, file);

@@ -260,7 +260,6 @@ std::shared_ptr<StagedFile> Staging::adopt(StagedId id, Fd local) {
 }
 
 std::shared_ptr<StagedFile> Staging::create() {
-  before_write(0);
   const auto id = static_cast<StagedId>(next_.fetch_add(1));
   return adopt(id, open_file(path_of(id), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW));
 }
@@ -341,7 +340,7 @@ void Staging::before_write(std::uint64_t bytes) {
   constexpr std::int64_t unchecked_max = 1 << 20;
   if (unchecked_bytes_.fetch_add(static_cast<std::int64_t>(bytes)) % unchecked_max +
           static_cast<std::int64_t>(bytes) <
-      unchecked_max && bytes > 0) {
+      unchecked_max) {
     return;
   }
   struct statvfs disk;
