@@ -95,9 +95,11 @@ std::uint64_t index_bytes_of(const RepositoryPaths& paths) {
 }
 
 constexpr int shared_contents_max = 2000;
-constexpr std::size_t shared_blocks_max = 2'000'000;  // looked at, so that an answer comes in seconds
+constexpr std::size_t shared_blocks_max =
+    2'000'000;  // looked at, so that an answer comes in seconds
 
-// Which blocks of `map` are in other contents as well; false in `known` when not all were looked through.
+// Which blocks of `map` are in other contents as well; false in `known` when not all were looked
+// through.
 std::unordered_set<std::int64_t> blocks_of_others(Database& database, const ContentId& id,
                                                   const SegmentMap& map, bool& known) {
   std::unordered_set<std::int64_t> mine, shared;
@@ -195,7 +197,9 @@ void report_segments(const Layout& layout, SegmentReports segments, ContentRepor
 
 }  // namespace
 
-std::string log_json(const CommitRow& row) { return line_of(json_of(row)); }
+std::string log_json(const CommitRow& row) {
+  return line_of(json_of(row));
+}
 
 std::vector<ListedFile> files_of(Repository& repository, const TreeId& tree) {
   std::vector<ListedFile> files;
@@ -268,8 +272,8 @@ std::string stats_json(const Stats& stats) {
 }
 
 ContentReport explain(Repository& repository, const ContentId& id) {
-  const auto row = repository.catalog().read(
-      [&](Database& database) { return find_content(database, id); });
+  const auto row =
+      repository.catalog().read([&](Database& database) { return find_content(database, id); });
   if (!row) fail(Errc::not_found, cat("there is no content ", hex(id), "; see `mountctl show`"));
   ContentReport report;
   report.id = id;
@@ -318,8 +322,8 @@ std::string explain_json(const ContentReport& report) {
 }
 
 std::string time_text(std::int64_t time_ns) {
-  const auto seconds = static_cast<std::time_t>(
-      time_ns / 1'000'000'000 - (time_ns % 1'000'000'000 < 0 ? 1 : 0));
+  const auto seconds =
+      static_cast<std::time_t>(time_ns / 1'000'000'000 - (time_ns % 1'000'000'000 < 0 ? 1 : 0));
   std::tm utc{};
   ::gmtime_r(&seconds, &utc);
   std::array<char, 40> text{};

@@ -70,9 +70,10 @@ stdfs::path find_repository(const Common& common) {
     return is_repository(folder) ? std::optional(folder) : mounted_at(folder);
   });
   if (found) return *found;
-  fail(Errc::no_repository,
-       cat("there is no repository in or around ", start.native(),
-           "; name one with -r PATH or WEIGHTFS_REPOSITORY, or make one with `mountctl init PATH`"));
+  fail(
+      Errc::no_repository,
+      cat("there is no repository in or around ", start.native(),
+          "; name one with -r PATH or WEIGHTFS_REPOSITORY, or make one with `mountctl init PATH`"));
 }
 
 RevisionPath revision_path_of(std::string_view text) {

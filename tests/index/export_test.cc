@@ -54,7 +54,8 @@ class Export : public ExampleRepository {
       } else if (item.is_regular_file()) {
         EXPECT_EQ(read_file(copy), read_file(item.path())) << copy;
         EXPECT_EQ(stdfs::status(copy).permissions() & stdfs::perms::owner_exec,
-                  item.status().permissions() & stdfs::perms::owner_exec) << copy;
+                  item.status().permissions() & stdfs::perms::owner_exec)
+            << copy;
       }
     }
     const auto shown_entries = std::distance(stdfs::recursive_directory_iterator(shown), {});

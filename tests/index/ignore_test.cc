@@ -94,8 +94,9 @@ TEST(TemporaryNames, AreThoseOfWellKnownPrograms) {
                            ".model.safetensors.X7h2Qk", ".a.Zz9yX0"}) {
     EXPECT_TRUE(is_temporary_name(name)) << name;
   }
-  for (const char* name : {"model.safetensors", "tmp", "a.tmp", "incomplete", ".gitignore", ".config.backup",
-                           ".log.202611", ".model.X7h2Q", "model.X7h2Qk", "..X7h2Qk", ".weightfsignore"}) {
+  for (const char* name :
+       {"model.safetensors", "tmp", "a.tmp", "incomplete", ".gitignore", ".config.backup",
+        ".log.202611", ".model.X7h2Q", "model.X7h2Qk", "..X7h2Qk", ".weightfsignore"}) {
     EXPECT_FALSE(is_temporary_name(name)) << name;
   }
 }

@@ -23,7 +23,8 @@ class Import : public ExampleRepository {
     write_file(source() / name, as_bytes(text));
   }
 
-  std::optional<Committed> import_it(const std::string& branch = "main", const std::string& end = "") {
+  std::optional<Committed> import_it(const std::string& branch = "main",
+                                     const std::string& end = "") {
     return import_folder(repository(), {source().native() + end, branch, "imported", "me"}, quiet);
   }
 
@@ -93,7 +94,8 @@ TEST_F(Import, NothingNewGivesTheTip) {
 }
 
 TEST_F(Import, TemporaryIgnoredAndSpecialFilesAreLeftOut) {
-  commit_files({{".weightfsignore", Buffer(as_bytes("*.log\n").begin(), as_bytes("*.log\n").end())}});
+  commit_files(
+      {{".weightfsignore", Buffer(as_bytes("*.log\n").begin(), as_bytes("*.log\n").end())}});
   put("a", "1");
   put(".tmpAbC123", "x");
   put("train.log", "x");

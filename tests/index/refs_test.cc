@@ -67,8 +67,8 @@ TEST_F(Refs, OnlyWhatIsThereOfThatKindIsDeleted) {
 }
 
 TEST_F(Refs, NamesThatWouldReadAsSomethingElseAreRefused) {
-  for (const std::string name : {"", ".", "..", "a/b", "@x", "-x", ".weightfs", "a~b", "a^", "latest",
-                                 "latest-complete", "new\nline", "a b", "a:b"}) {
+  for (const std::string name : {"", ".", "..", "a/b", "@x", "-x", ".weightfs", "a~b", "a^",
+                                 "latest", "latest-complete", "new\nline", "a b", "a:b"}) {
     EXPECT_EQ(refused([&] { create_branch(repository(), name, id_); }), Errc::invalid) << name;
     EXPECT_EQ(refused([&] { create_tag(repository(), name, id_); }), Errc::invalid) << name;
   }

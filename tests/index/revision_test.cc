@@ -15,7 +15,8 @@ class Revision : public ExampleRepository {
  protected:
   Revision() {
     for (int n = 0; n < 4; ++n) {
-      ids_.push_back(commit_files({{"n", weights(10, static_cast<std::uint64_t>(n))}}, cat("number ", n)));
+      ids_.push_back(
+          commit_files({{"n", weights(10, static_cast<std::uint64_t>(n))}}, cat("number ", n)));
     }
   }
 
@@ -43,9 +44,13 @@ class Revision : public ExampleRepository {
 
 TEST_F(Revision, BranchTagLatestAndPrefixNameACommit) {
   create_tag(repository(), "v1.0", ids_[1]);
-  for (const auto& [text, wanted] : std::vector<std::pair<std::string, CommitId>>{
-           {"main", ids_[3]}, {"latest", ids_[3]}, {"v1.0", ids_[1]}, {hex(ids_[2]), ids_[2]},
-           {hex(ids_[2]).substr(0, 12), ids_[2]}, {hex(ids_[2]).substr(0, 13), ids_[2]}}) {
+  for (const auto& [text, wanted] :
+       std::vector<std::pair<std::string, CommitId>>{{"main", ids_[3]},
+                                                     {"latest", ids_[3]},
+                                                     {"v1.0", ids_[1]},
+                                                     {hex(ids_[2]), ids_[2]},
+                                                     {hex(ids_[2]).substr(0, 12), ids_[2]},
+                                                     {hex(ids_[2]).substr(0, 13), ids_[2]}}) {
     EXPECT_EQ(resolve(repository(), text), wanted) << text;
     EXPECT_EQ(try_resolve(repository(), text), wanted) << text;
   }
@@ -55,19 +60,26 @@ TEST_F(Revision, BranchTagLatestAndPrefixNameACommit) {
 }
 
 TEST_F(Revision, SuffixesWalkTheHistory) {
-  for (const auto& [text, wanted] : std::vector<std::pair<std::string, CommitId>>{
-           {"main~", ids_[2]}, {"main~0", ids_[3]}, {"main~3", ids_[0]}, {"main^", ids_[2]},
-           {"main^^", ids_[1]}, {"main^0", ids_[3]}, {"main~1^1~1", ids_[0]},
-           {"main@{0}", ids_[3]}, {"main@{1}", ids_[2]}, {"main@{1}~1", ids_[1]}}) {
+  for (const auto& [text, wanted] :
+       std::vector<std::pair<std::string, CommitId>>{{"main~", ids_[2]},
+                                                     {"main~0", ids_[3]},
+                                                     {"main~3", ids_[0]},
+                                                     {"main^", ids_[2]},
+                                                     {"main^^", ids_[1]},
+                                                     {"main^0", ids_[3]},
+                                                     {"main~1^1~1", ids_[0]},
+                                                     {"main@{0}", ids_[3]},
+                                                     {"main@{1}", ids_[2]},
+                                                     {"main@{1}~1", ids_[1]}}) {
     EXPECT_EQ(resolve(repository(), text), wanted) << text;
   }
 }
 
 TEST_F(Revision, WhatNamesNoCommitIsNotFoundWithTheText) {
   for (const std::string text :
-       {"nosuch", "main~99", "main^2", "@@", "ffffffffffff", "main@{not.a.time}", "", "main~~x", "main@{1",
-        "main@{2000-01-01}", "~1", "main~1@{1}", "-main", "main@{2026-13-01}", "main~9999999999", "abc",
-        "main@{99}", "latest-complete", "main@{5.parsecs.ago}"}) {
+       {"nosuch", "main~99", "main^2", "@@", "ffffffffffff", "main@{not.a.time}", "", "main~~x",
+        "main@{1", "main@{2000-01-01}", "~1", "main~1@{1}", "-main", "main@{2026-13-01}",
+        "main~9999999999", "abc", "main@{99}", "latest-complete", "main@{5.parsecs.ago}"}) {
     EXPECT_EQ(refused(text), Errc::not_found) << text;
     EXPECT_NE(told_.find(text), std::string::npos) << told_;
     EXPECT_NE(told_.find("mountctl log"), std::string::npos) << told_;
@@ -116,12 +128,17 @@ TEST_F(Revision, TheTipAtAMoment) {
   log_tip("old", ids_[0], noon);
   log_tip("old", ids_[1], noon + 3600);
   log_tip("old", ids_[2], noon + 2 * 3600 + 20);
-  for (const auto& [text, wanted] : std::vector<std::pair<std::string, CommitId>>{
-           {"old@{2026-11-20T12:00Z}", ids_[0]}, {"old@{2026-11-20T12:59:59Z}", ids_[0]},
-           {"old@{2026-11-20T13:00:00Z}", ids_[1]}, {"old@{2026-11-20T15:00}", ids_[1]},
-           {"old@{2026-11-20 15:00:00}", ids_[1]}, {"old@{2026-11-20T15:00:00+02:00}", ids_[1]},
-           {"old@{2026-11-20T08:00:00-0500}", ids_[1]}, {"old@{2026-11-20T14:00Z}", ids_[2]},
-           {"old@{2026-11-20T14:00:19Z}", ids_[1]}, {"old@{2026-11-21}", ids_[2]}}) {
+  for (const auto& [text, wanted] :
+       std::vector<std::pair<std::string, CommitId>>{{"old@{2026-11-20T12:00Z}", ids_[0]},
+                                                     {"old@{2026-11-20T12:59:59Z}", ids_[0]},
+                                                     {"old@{2026-11-20T13:00:00Z}", ids_[1]},
+                                                     {"old@{2026-11-20T15:00}", ids_[1]},
+                                                     {"old@{2026-11-20 15:00:00}", ids_[1]},
+                                                     {"old@{2026-11-20T15:00:00+02:00}", ids_[1]},
+                                                     {"old@{2026-11-20T08:00:00-0500}", ids_[1]},
+                                                     {"old@{2026-11-20T14:00Z}", ids_[2]},
+                                                     {"old@{2026-11-20T14:00:19Z}", ids_[1]},
+                                                     {"old@{2026-11-21}", ids_[2]}}) {
     EXPECT_EQ(resolve(repository(), text), wanted) << text;
   }
   EXPECT_EQ(refused("old@{2026-11-20T11:59Z}"), Errc::not_found);
@@ -135,10 +152,14 @@ TEST_F(Revision, TheTipSomeTimeAgo) {
   log_tip("old", ids_[0], now - 3 * 86'400);
   log_tip("old", ids_[1], now - 2 * 3600);
   log_tip("old", ids_[2], now - 600);
-  for (const auto& [text, wanted] : std::vector<std::pair<std::string, CommitId>>{
-           {"old@{now}", ids_[2]}, {"old@{30.seconds.ago}", ids_[2]}, {"old@{11 minutes ago}", ids_[1]},
-           {"old@{1.hour.ago}", ids_[1]}, {"old@{3.hours.ago}", ids_[0]}, {"old@{yesterday}", ids_[0]},
-           {"old@{2.days.ago}", ids_[0]}}) {
+  for (const auto& [text, wanted] :
+       std::vector<std::pair<std::string, CommitId>>{{"old@{now}", ids_[2]},
+                                                     {"old@{30.seconds.ago}", ids_[2]},
+                                                     {"old@{11 minutes ago}", ids_[1]},
+                                                     {"old@{1.hour.ago}", ids_[1]},
+                                                     {"old@{3.hours.ago}", ids_[0]},
+                                                     {"old@{yesterday}", ids_[0]},
+                                                     {"old@{2.days.ago}", ids_[0]}}) {
     EXPECT_EQ(resolve(repository(), text), wanted) << text;
   }
   EXPECT_EQ(refused("old@{1.week.ago}"), Errc::not_found);

@@ -6,9 +6,9 @@ namespace {
 
 using BadInput = CommandOnRepository;
 
-const std::vector<std::string> verbs = {"init", "mount", "umount", "status", "commit", "log",
-                                        "show", "branch", "tag", "check", "rebuild", "import",
-                                        "export", "stats", "explain", "doctor", "version"};
+const std::vector<std::string> verbs = {
+    "init",  "mount",   "umount", "status", "commit", "log",     "show",   "branch", "tag",
+    "check", "rebuild", "import", "export", "stats",  "explain", "doctor", "version"};
 
 TEST_F(BadInput, EveryVerbHasHelpWithAnExampleAndTheExitStatuses) {
   const Finished all = run({"--help"});
@@ -25,12 +25,24 @@ TEST_F(BadInput, EveryVerbHasHelpWithAnExampleAndTheExitStatuses) {
 }
 
 TEST_F(BadInput, UsageErrors) {
-  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
-           {}, {"nosuchverb"}, {"log", "--nosuchoption"}, {"commit"}, {"mount"}, {"mount", "one"},
-           {"init", "a", "b"}, {"mount", "a", "b", "--capture", "sometimes"},
-           {"mount", "a", "b", "--settle", "-1"}, {"mount", "a", "b", "--log", "loud"},
-           {"log", "-n", "many"}, {"log", "-n", "0"}, {"show"}, {"export", "main"}, {"umount"}, {"init"},
-           {"branch", "x", "--delete", "--from", "main"}}) {
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{},
+                                             {"nosuchverb"},
+                                             {"log", "--nosuchoption"},
+                                             {"commit"},
+                                             {"mount"},
+                                             {"mount", "one"},
+                                             {"init", "a", "b"},
+                                             {"mount", "a", "b", "--capture", "sometimes"},
+                                             {"mount", "a", "b", "--settle", "-1"},
+                                             {"mount", "a", "b", "--log", "loud"},
+                                             {"log", "-n", "many"},
+                                             {"log", "-n", "0"},
+                                             {"show"},
+                                             {"export", "main"},
+                                             {"umount"},
+                                             {"init"},
+                                             {"branch", "x", "--delete", "--from", "main"}}) {
     SCOPED_TRACE(words.empty() ? "" : words.front());
     refuses(run(words), 2);
   }
@@ -41,10 +53,21 @@ TEST_F(BadInput, NoRepositoryThere) {
   const std::string absent = (root() / "absent").native();
   stdfs::create_directory(root() / "folder");
   put("folder/file", "something else");
-  for (const std::string& path : {absent, (root() / "folder").native(), (root() / "folder/file").native()}) {
-    for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
-             {"log"}, {"status"}, {"commit", "-m", "x"}, {"check"}, {"stats"}, {"branch"}, {"tag"},
-             {"show", "main"}, {"rebuild"}, {"export", "main", "out"}, {"explain", "main:x"}, {"doctor"}}) {
+  for (const std::string& path :
+       {absent, (root() / "folder").native(), (root() / "folder/file").native()}) {
+    for (const std::vector<std::string>& words :
+         std::vector<std::vector<std::string>>{{"log"},
+                                               {"status"},
+                                               {"commit", "-m", "x"},
+                                               {"check"},
+                                               {"stats"},
+                                               {"branch"},
+                                               {"tag"},
+                                               {"show", "main"},
+                                               {"rebuild"},
+                                               {"export", "main", "out"},
+                                               {"explain", "main:x"},
+                                               {"doctor"}}) {
       auto whole = words;
       whole.insert(whole.begin() + 1, {"-r", path});
       SCOPED_TRACE(words.front());
@@ -108,7 +131,8 @@ TEST_F(BadInput, CommitNeedsTheMount) {
 }
 
 TEST_F(BadInput, UnknownRevisionsAreToldWithTheirText) {
-  for (const std::string name : {"nosuch", "main~99", "@@", "ffffffffffff", "main@{not.a.time}", ""}) {
+  for (const std::string name :
+       {"nosuch", "main~99", "@@", "ffffffffffff", "main@{not.a.time}", ""}) {
     refuses(on("show", {name}), 1, {name});
     refuses(on("export", {name, (root() / "out").native()}), 1, {name});
     refuses(on("branch", {"new", "--from", name}), 1, {name});
@@ -129,10 +153,10 @@ TEST_F(BadInput, AFileThatIsNotStoredIsToldSo) {
 }
 
 TEST_F(BadInput, NamesThatNoBranchOrTagCanHave) {
-  for (const std::string& name : {std::string(), std::string("."), std::string(".."), std::string("a/b"),
-                                 std::string("@x"), std::string("-x"), std::string(".weightfs"),
-                                 std::string("with~tilde"), std::string(256, 'a'), std::string("new\nline"),
-                                 std::string("x.lock@{1}")}) {
+  for (const std::string& name :
+       {std::string(), std::string("."), std::string(".."), std::string("a/b"), std::string("@x"),
+        std::string("-x"), std::string(".weightfs"), std::string("with~tilde"),
+        std::string(256, 'a'), std::string("new\nline"), std::string("x.lock@{1}")}) {
     refuses(on("branch", {"--", name}), 1);
     refuses(on("tag", {"--", name}), 1);
   }

@@ -114,7 +114,8 @@ TEST_F(Verbs, StatsAndStatusCount) {
   EXPECT_EQ(stats["commits"], 1);
   EXPECT_EQ(stats["contents"], 2);
   EXPECT_EQ(stats["logical_bytes"], 12);
-  for (const char* key : {"branches", "tags", "blocks", "packs", "content_bytes", "stored_bytes", "staged_bytes"}) {
+  for (const char* key :
+       {"branches", "tags", "blocks", "packs", "content_bytes", "stored_bytes", "staged_bytes"}) {
     EXPECT_TRUE(stats.contains(key)) << key;
   }
   const auto status = ok("status", {"--json", "--wait"}).lines().at(0);
