@@ -17,9 +17,9 @@ void require_version(Database& database, const stdfs::path& path) {
   const int version = version_of(database);
   if (version == index_version) return;
   if (version > index_version) {
-    fail(Errc::unsupported, cat(path.string(), " is of format version ", version,
-                                "; this weightfs knows up to ", index_version,
-                                ". Use a newer weightfs"));
+    fail(Errc::unsupported,
+         cat(path.string(), " is of format version ", version, "; this weightfs knows up to ",
+             index_version, ". Use a newer weightfs"));
   }
   fail(Errc::corrupt, "this is no index of weightfs; run `mountctl rebuild`");
 }

@@ -94,8 +94,7 @@ stdfs::path mountpoint_of(const std::string& path) {
 bool is_stale(const stdfs::path& mountpoint) {
   // The kernel always asks the daemon for this; attributes it may still have in its cache.
   struct ::statvfs space {};
-  return ::statvfs(mountpoint.c_str(), &space) != 0 &&
-         (errno == ENOTCONN || errno == ECONNABORTED);
+  return ::statvfs(mountpoint.c_str(), &space) != 0 && (errno == ENOTCONN || errno == ECONNABORTED);
 }
 
 void unmount(const stdfs::path& mountpoint, Unmount how) {
