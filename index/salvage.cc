@@ -1,6 +1,7 @@
 #include "index/salvage.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "index/catalog.h"
 
 namespace wfs {
@@ -13,7 +14,8 @@ struct Table {
 
 // Each reads one table of the old index; a damaged one takes no other with it.
 constexpr Table tables[] = {
-    {"settings", "INSERT OR REPLACE INTO settings (name, value) SELECT name, value FROM old.settings"},
+    {"settings",
+     "INSERT OR REPLACE INTO settings (name, value) SELECT name, value FROM old.settings"},
     {"refs", "INSERT OR REPLACE INTO refs (name, kind, tip) SELECT name, kind, tip FROM old.refs"},
     {"ref_log",
      "INSERT INTO ref_log (number, name, tip, time_ns, reason) "
@@ -31,13 +33,22 @@ constexpr Table tables[] = {
      "INSERT OR IGNORE INTO commits (id, time_ns, complete, record, packed) "
      "SELECT id, time_ns, complete, record, 0 FROM old.commits WHERE packed = 0 ORDER BY number"},
     {"nodes",
-     "INSERT INTO nodes (id, branch, kind, mode, uid, gid, mtime_ns, ctime_ns, target, xattrs, size, "
+     "INSERT INTO nodes (id, branch, kind, mode, uid, gid, mtime_ns, ctime_ns, target, xattrs, "
+     "size, "
      "content, staged, complete_content, complete_staged, complete_size, tree) "
      "SELECT id, branch, kind, mode, uid, gid, mtime_ns, ctime_ns, target, xattrs, size, content, "
      "staged, complete_content, complete_staged, complete_size, tree FROM old.nodes"},
     {"entries",
      "INSERT INTO entries (parent, name, node) SELECT parent, name, node FROM old.entries"},
 };
+
+// No loss of the rebuild: an index that is damaged as a whole is the same as a missing one.
+void tell_unreadable(const Error& error) {
+  log(Level::warning,
+      cat("the old index cannot be read, so tags, settings and what only working folders held "
+          "are not brought back: ",
+          error.what()));
+}
 
 }  // namespace
 
@@ -46,7 +57,7 @@ bool salvage(Database& index, const RepositoryPaths& paths, std::vector<std::str
   try {
     index.prepare("ATTACH DATABASE ? AS old").bind(paths.index.string()).run();
   } catch (const Error& error) {
-    lost.push_back(cat("tags, and what was not packed: the old index cannot be read: ", error.what()));
+    tell_unreadable(error);
     return false;
   }
   bool any = false;
@@ -55,7 +66,7 @@ bool salvage(Database& index, const RepositoryPaths& paths, std::vector<std::str
     version.step();
     any = version.number(0) == index_version;
   } catch (const Error& error) {
-    lost.push_back(cat("the old index cannot be read: ", error.what()));
+    tell_unreadable(error);
   }
   if (any) {
     for (const Table& table : tables) {
@@ -64,7 +75,8 @@ bool salvage(Database& index, const RepositoryPaths& paths, std::vector<std::str
         index.prepare(table.copy).run();
         transaction.commit();
       } catch (const Error& error) {
-        lost.push_back(cat("table ", table.name, " of the old index cannot be read: ", error.what()));
+        lost.push_back(
+            cat("table ", table.name, " of the old index cannot be read: ", error.what()));
       }
     }
   }

@@ -52,7 +52,7 @@ def test_kill_right_after_the_copy(repo, minilm):
 
 
 def test_export_and_import_give_the_same_files(unmounted, scratch, minilm):
-    done = unmounted.ctl("import", minilm, "-b", "main", "-m", "imported")
+    done = unmounted.ctl("import", f"{minilm}/.", "-b", "main", "-m", "imported")
     commit = unmounted.commits()[0]
     assert commit["message"] == "imported" and commit["id"] in done.stdout
     unmounted.ctl("export", "main", scratch / "out")
