@@ -68,6 +68,10 @@ void Working::put_entry(Folders& all, Node& parent, std::string_view name, Node&
   child.parents.push_back(parent.id);
   all.dirty.entries.emplace(parent.id, name);
   names_changed(all, parent, name, child);
+  // A file completed under a temporary name is in no cut yet, whatever was cut since.
+  if (child.file.completed != 0 && is_history(all, parent, name, child)) {
+    child.file.completed = all.stamp;
+  }
 }
 
 void Working::drop_entry(Folders& all, Node& parent, std::string_view name, Node& child) {

@@ -42,6 +42,8 @@ bool Working::is_uncut_model(const Folders& all, const Node& file) const {
 
 void Working::protect(Folders& all, const Node& file) {
   if (file.kind != Kind::file || !protect_) return;
+  // Closed by its only writer: the kernel tells of the release some time after close(2) returned.
+  if (file.file.flushed && file.file.writers == 1) complete(all, node(all, file.id));
   if (!file.file.complete || file.file.completed <= all.cut_stamp || !is_history(all, file)) return;
   // A configuration beside a model belongs to it: a checkpoint is taken apart file by file.
   bool wanted = is_uncut_model(all, file);

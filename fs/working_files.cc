@@ -44,8 +44,9 @@ bool starts_as_tensors(const ByteSource& file) {
 
 std::string name_of_process(pid_t pid) {
   try {
-    const Buffer bytes = read_file(cat("/proc/", pid, "/comm"));
-    std::string name(as_text(bytes));
+    std::array<std::byte, 64> bytes{};  // files of /proc do not tell their size
+    const Fd file = open_file(cat("/proc/", pid, "/comm"), O_RDONLY);
+    std::string name(as_text(Bytes(bytes).first(read_some(file, 0, bytes))));
     while (!name.empty() && name.back() == '\n') name.pop_back();
     return name;
   } catch (const Error&) {
