@@ -126,9 +126,10 @@ std::string encodings_text(const std::map<std::string_view, std::uint64_t>& coun
 
 class SegmentReports {
  public:
-  SegmentReports(const SegmentMap& map, const std::unordered_set<std::int64_t>& shared,
+  // A map without blocks stands for a content that is not packed.
+  SegmentReports(const SegmentMap& map, std::unordered_set<std::int64_t> shared,
                  const std::string& health)
-      : map_(map), shared_(shared), health_(Json::parse(health, nullptr, false)) {}
+      : map_(map), shared_(std::move(shared)), health_(Json::parse(health, nullptr, false)) {}
 
   SegmentReport report(const Segment& segment) {
     SegmentReport report;
@@ -136,6 +137,7 @@ class SegmentReports {
     report.plain_bytes = segment.range.length;
     if (segment.tensor) describe(*segment.tensor, report);
     std::map<std::string_view, std::uint64_t> encodings;
+    if (map_.blocks().empty()) return report;
     const auto [first, last] = map_.blocks_of(segment.range);
     for (std::size_t i = first; i < last; ++i) {
       const BlockRef& block = map_.blocks()[i];
@@ -149,6 +151,14 @@ class SegmentReports {
     return report;
   }
 
+  // A tensor without bytes.
+  SegmentReport report(const Tensor& tensor) const {
+    SegmentReport report;
+    describe(tensor, report);
+    return report;
+  }
+
+ private:
   void describe(const Tensor& tensor, SegmentReport& report) const {
     report.name = tensor.name;
     report.dtype = name_of(tensor.dtype);
@@ -158,12 +168,22 @@ class SegmentReports {
     if (numbers != health_.end()) report.health = line_of(*numbers);
   }
 
- private:
   const SegmentMap& map_;
-  const std::unordered_set<std::int64_t>& shared_;
+  const std::unordered_set<std::int64_t> shared_;
   std::unordered_set<std::int64_t> seen_;
   Json health_;
 };
+
+void report_segments(const Layout& layout, SegmentReports segments, ContentReport& report) {
+  report.format = name_of(layout.format);
+  report.reason = layout.reason;
+  for (const Segment& segment : layout.segments) {
+    report.segments.push_back(segments.report(segment));
+  }
+  for (const Tensor& tensor : layout.empty_tensors) {
+    report.segments.push_back(segments.report(tensor));
+  }
+}
 
 }  // namespace
 
@@ -240,28 +260,26 @@ std::string stats_json(const Stats& stats) {
 }
 
 ContentReport explain(Repository& repository, const ContentId& id) {
-  return repository.catalog().read([&](Database& database) {
-    const auto row = find_content(database, id);
-    if (!row) fail(Errc::not_found, cat("there is no content ", hex(id), "; see `mountctl show`"));
-    ContentReport report;
-    report.id = id;
-    report.size = row->size;
-    report.stored_bytes = row->stored_bytes;
-    report.packed = row->staged == StagedId::none;
-    if (!report.packed) return report;
-    const SegmentMap map = load_segment_map(database, id);
-    report.format = name_of(map.layout().format);
-    report.reason = map.layout().reason;
-    const auto shared = blocks_of_others(database, id, map, report.sharing_known);
-    SegmentReports segments(map, shared, row->health);
-    for (const Segment& segment : map.layout().segments) {
-      report.segments.push_back(segments.report(segment));
-    }
-    for (const Tensor& tensor : map.layout().empty_tensors) {
-      segments.describe(tensor, report.segments.emplace_back());
-    }
+  const auto row = repository.catalog().read(
+      [&](Database& database) { return find_content(database, id); });
+  if (!row) fail(Errc::not_found, cat("there is no content ", hex(id), "; see `mountctl show`"));
+  ContentReport report;
+  report.id = id;
+  report.size = row->size;
+  report.stored_bytes = row->stored_bytes;
+  report.packed = row->staged == StagedId::none;
+  if (!report.packed) {
+    const Layout layout = layout_of(*repository.contents().open(id));
+    const SegmentMap no_blocks(Layout{}, {});
+    report_segments(layout, SegmentReports(no_blocks, {}, ""), report);
     return report;
+  }
+  repository.catalog().read([&](Database& database) {
+    const SegmentMap map = load_segment_map(database, id);
+    const auto shared = blocks_of_others(database, id, map, report.sharing_known);
+    report_segments(map.layout(), SegmentReports(map, shared, row->health), report);
   });
+  return report;
 }
 
 std::string explain_json(const ContentReport& report) {

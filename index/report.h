@@ -54,7 +54,7 @@ struct SegmentReport {
 struct ContentReport {
   ContentId id;
   std::uint64_t size = 0;
-  bool packed = false;               // false: still in staging, the segments are not known yet
+  bool packed = false;               // false: still in staging, without blocks
   std::string format;
   std::string reason;                // why a file that looked like a format is stored as opaque bytes
   std::uint64_t stored_bytes = 0;    // payloads this content was the first to need
