@@ -105,9 +105,17 @@ void publish(const Fd& fd, const stdfs::path& from, const stdfs::path& to) {
 
 Buffer read_file(const stdfs::path& path) {
   const Fd fd = open_file(path, O_RDONLY);
-  Buffer bytes(size_of(fd));
-  bytes.resize(read_some(fd, 0, bytes));
-  return bytes;
+  // The size is a hint: generated files (in /proc, in a mount) tell none.
+  Buffer bytes(size_of(fd) + 1);
+  for (std::size_t done = 0;;) {
+    const std::size_t got = read_some(fd, done, MutableBytes(bytes).subspan(done));
+    done += got;
+    if (done < bytes.size()) {
+      bytes.resize(done);
+      return bytes;
+    }
+    bytes.resize(bytes.size() * 2);
+  }
 }
 
 void write_file(const stdfs::path& path, Bytes bytes) {

@@ -27,6 +27,7 @@ Capture::Capture(Repository& repository, Settings settings)
     shared_.lock()->branches.emplace(ref.name, open_branch(ref.name));
   }
   drop_unused_staging();
+  repository_.staging().on_full([this] { save_all(Durability::later); });
   threads_.emplace_back([this] { commit_jobs(); });
   threads_.emplace_back([this] { pack(); });
   threads_.emplace_back([this] { watch(); });
@@ -34,15 +35,18 @@ Capture::Capture(Repository& repository, Settings settings)
 
 Capture::~Capture() { stop(); }
 
-Protect Capture::protect_for(const std::string& branch) {
-  if (settings_.capture == CaptureMode::manual) return nullptr;
-  return [this, branch](Cut cut, std::uint64_t stamp) {
-    submit({branch, std::move(cut), stamp, nullptr});
+CutRules Capture::rules_for(const std::string& branch) {
+  CutRules rules;
+  rules.submit = [this, branch](Cut cut, std::uint64_t stamp) -> Committing {
+    return submit(branch, std::move(cut), stamp);
   };
+  rules.protects = settings_.capture != CaptureMode::manual;
+  rules.at_every_close = settings_.capture == CaptureMode::close;
+  return rules;
 }
 
 std::shared_ptr<Working> Capture::open_branch(const std::string& name) {
-  return std::make_shared<Working>(repository_, name, protect_for(name));
+  return std::make_shared<Working>(repository_, name, rules_for(name));
 }
 
 // What an earlier process left in staging and nothing names any more.
@@ -123,23 +127,36 @@ void Capture::delete_branch(const std::string& name) {
   shared_.lock()->branches.erase(name);
 }
 
-void Capture::submit(Job job) {
+Committing Capture::submit(const std::string& branch, std::optional<Cut> cut, std::uint64_t stamp) {
+  Job job{branch, std::move(cut), stamp, std::promise<std::optional<Committed>>()};
+  Committing committing = job.done->get_future().share();
   {
     auto shared = shared_.lock();
     shared->jobs.push_back(std::move(job));
     shared->retry_now = true;
   }
   wake_commit_.notify_one();
+  return committing;
+}
+
+// close(2) returns before the kernel sends the release: what a program has just closed is given a moment, so
+// that "write, close, commit" holds it. A file that is mapped stays open, and is not waited for long.
+void Capture::await_releases(Working& working) {
+  constexpr int attempts = 20;
+  for (int i = 0; i < attempts && working.state().closing > 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
 }
 
 std::optional<Committed> Capture::commit_now(const std::string& name, const std::string& message,
                                              const std::string& author) {
-  auto done = std::make_shared<std::promise<std::optional<Committed>>>();
-  auto result = done->get_future();
-  branch(name)->cut(message, author, [&](std::optional<Cut> cut, std::uint64_t stamp) {
-    submit({name, std::move(cut), stamp, done});
+  const auto working = branch(name);
+  await_releases(*working);
+  Committing committing;
+  working->cut(message, author, [&](std::optional<Cut> cut, std::uint64_t stamp) {
+    committing = submit(name, std::move(cut), stamp);
   });
-  return result.get();
+  return committing.get();
 }
 
 void Capture::commit_jobs() {
@@ -195,7 +212,7 @@ bool Capture::run(Job& job) {
     log(Level::error, cat("branch ", job.branch, ": commit: ", error.what()));
     shared_.lock()->last_error = cat("commit of ", job.branch, ": ", error.what());
     if (job.done) job.done->set_exception(std::current_exception());
-    job.done = nullptr;
+    job.done.reset();
     return false;
   }
 }
@@ -280,7 +297,7 @@ void Capture::cut_settled() {
     if (!state.pending || now - state.changed_ms < settle_ms) continue;
     if (state.model_written_ms > 0 && now - state.model_written_ms < settle_ms) continue;
     working->cut("", "", [&](std::optional<Cut> cut, std::uint64_t stamp) {
-      if (cut) submit({working->branch(), std::move(cut), stamp, nullptr});
+      if (cut) submit(working->branch(), std::move(cut), stamp);
     });
   }
 }
@@ -304,8 +321,10 @@ Capture::Status Capture::status() {
     status.pending_commits = shared->jobs.size() + (shared->committing ? 1 : 0);
     status.last_error = shared->last_error;
   }
+  // With manual capture nobody but a user commits: what differs is not on its way.
   for (const auto& working : branches()) {
-    if (working->state().pending) ++status.pending_commits;
+    const bool cuts_itself = settings_.capture != CaptureMode::manual;
+    if (cuts_itself && working->state().pending) ++status.pending_commits;
   }
   status.staged_contents = static_cast<std::uint64_t>(repository_.catalog().read(
       [](Database& database) { return count_staged_contents(database); }));
@@ -318,8 +337,7 @@ bool Capture::wait_idle(double timeout_seconds) {
   for (;;) {
     const Status now = status();
     auto shared = shared_.lock();
-    const bool settled = settings_.capture == CaptureMode::manual || now.pending_commits == 0;
-    if (settled && now.staged_contents == 0 && shared->jobs.empty() && !shared->committing &&
+    if (now.pending_commits == 0 && now.staged_contents == 0 && shared->jobs.empty() && !shared->committing &&
         !shared->packing && !shared->pack_wanted) {
       return true;
     }
@@ -336,10 +354,11 @@ void Capture::stop() {
   if (settings_.capture != CaptureMode::manual) {
     for (const auto& working : branches()) {
       working->cut("", "", [&](std::optional<Cut> cut, std::uint64_t stamp) {
-        if (cut) submit({working->branch(), std::move(cut), stamp, nullptr});
+        if (cut) submit(working->branch(), std::move(cut), stamp);
       });
     }
   }
+  repository_.staging().on_full(nullptr);
   stop_packing_ = true;
   shared_.lock()->stopping = true;
   wake_stop_.notify_all();

@@ -61,7 +61,7 @@ class Capture {
     std::string branch;
     std::optional<Cut> cut;    // none: only tells when the jobs before it are done
     std::uint64_t stamp = 0;
-    std::shared_ptr<std::promise<std::optional<Committed>>> done;  // null: nobody waits
+    std::optional<std::promise<std::optional<Committed>>> done;  // none: it failed once already
   };
   struct Shared {
     std::map<std::string, std::shared_ptr<Working>> branches;
@@ -79,11 +79,12 @@ class Capture {
   void commit_jobs();
   bool run(Job& job);
   void after_commit(const Job& job, const Committed& committed);
-  void submit(Job job);
+  static void await_releases(Working& working);
+  Committing submit(const std::string& branch, std::optional<Cut> cut, std::uint64_t stamp);
   void pack();
   void cut_settled();
   void drop_unused_staging();
-  Protect protect_for(const std::string& branch);
+  CutRules rules_for(const std::string& branch);
   std::shared_ptr<Working> open_branch(const std::string& name);
 
   Repository& repository_;

@@ -33,6 +33,7 @@ struct WorkFile {
   std::shared_ptr<const ByteSource> bytes;  // of current when that is a content; opened when first read
   unsigned writers = 0;           // open handles that may write, mapped ones included
   unsigned readers = 0;
+  bool failed = false;            // a write was refused: the bytes are not what the writer meant
   bool flushed = false;           // closed by its only writer, whose release is on the way
   std::int64_t written_ms = 0;    // steady time of the last byte
 };

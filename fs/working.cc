@@ -280,6 +280,7 @@ Attributes Working::link(NodeId file, NodeId folder_id, std::string_view name) {
 }
 
 void Working::unlink(NodeId folder_id, std::string_view name) {
+  await_protected(folder_id, name);
   auto all = folders_.lock();
   Node& parent = folder(*all, folder_id);
   const auto entry = parent.entries.find(name);
@@ -320,6 +321,7 @@ Working::State Working::state() {
     if (at == all->nodes.end()) continue;
     ++state.open_writers;
     const Node& file = at->second;
+    if (file.file.flushed) ++state.closing;
     if (is_model(*all, file)) {
       state.model_written_ms = std::max(state.model_written_ms, file.file.written_ms);
     }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <optional>
@@ -59,13 +60,21 @@ class OpenFile {
 };
 
 // How a working folder reaches capture: commit this cut. Called with its lock held, so that cuts arrive in
-// the order they were made; it must not call back into the Working. Empty: nothing is protected.
-using Protect = std::function<void(Cut, std::uint64_t stamp)>;
+// the order they were made; it must not call back into the Working. The future tells when it is committed.
+using Committing = std::shared_future<std::optional<Committed>>;
+using Submit = std::function<Committing(Cut, std::uint64_t stamp)>;
+
+// When a working folder asks for a commit by itself.
+struct CutRules {
+  Submit submit;
+  bool protects = true;       // before a model that no cut holds is destroyed
+  bool at_every_close = false;
+};
 
 class Working : public std::enable_shared_from_this<Working> {
  public:
   // Loads the rows of `branch`, or its tip when there are none.
-  Working(Repository& repository, std::string branch, Protect protect);
+  Working(Repository& repository, std::string branch, CutRules rules);
   ~Working();
 
   const std::string& branch() const noexcept { return branch_; }
@@ -105,7 +114,8 @@ class Working : public std::enable_shared_from_this<Working> {
     bool pending = false;             // something differs from the last cut
     std::int64_t changed_ms = 0;      // steady time of the last completion or change of names
     std::int64_t model_written_ms = 0;  // of the last byte into a model file that is open; 0: none
-    unsigned open_writers = 0;
+    unsigned open_writers = 0;        // files
+    unsigned closing = 0;             // of them, those whose only writer has closed them
   };
   State state();
   // Hands `submit` what differs from the last cut, or nullopt when nothing does, with the lock held.
@@ -200,12 +210,15 @@ class Working : public std::enable_shared_from_this<Working> {
   static bool is_model(const Folders& all, const Node& file);
 
   // working_cut.cc
-  void protect(Folders& all, const Node& file);      // before its bytes or its name are destroyed
+  // Before the bytes of a file or its name are destroyed: cuts if they would be lost.
+  std::optional<Committing> protect(Folders& all, Node& file);
   bool is_uncut_model(const Folders& all, const Node& file) const;
   Cut cut_now(Folders& all, std::string message, std::string author);
   CutFolder cut_folder(Folders& all, const Node& folder, const std::string& path) const;
 
   // Without the lock.
+  void await_protected(NodeId file);  // until what protect() cut is committed, or has failed to be
+  void await_protected(NodeId folder, std::string_view name);
   std::shared_ptr<const ByteSource> readable(NodeId file);
   // The staged file to write to; makes one over the current bytes when those are frozen. `keep` is how many
   // of the bytes there are wanted.
@@ -215,12 +228,13 @@ class Working : public std::enable_shared_from_this<Working> {
   // Gives the empty file `to` the bytes of `from` without copying them; false when they still change.
   bool share(Working& source, NodeId from, NodeId to);
   void note_write(NodeId file);
+  void note_failure(NodeId file);
   void flush(NodeId file, bool writes);
   void release(NodeId file, OpenMode mode) noexcept;
 
   Repository& repository_;
   std::string branch_;
-  Protect protect_;
+  CutRules rules_;
   NodeId root_ = NodeId::none;
   Guarded<Folders> folders_;
   std::mutex saving_;  // one save at a time; taken before folders_

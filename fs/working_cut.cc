@@ -40,11 +40,14 @@ bool Working::is_uncut_model(const Folders& all, const Node& file) const {
          is_model(all, file);
 }
 
-void Working::protect(Folders& all, const Node& file) {
-  if (file.kind != Kind::file || !protect_) return;
-  // Closed by its only writer: the kernel tells of the release some time after close(2) returned.
-  if (file.file.flushed && file.file.writers == 1) complete(all, node(all, file.id));
-  if (!file.file.complete || file.file.completed <= all.cut_stamp || !is_history(all, file)) return;
+std::optional<Committing> Working::protect(Folders& all, Node& file) {
+  if (file.kind != Kind::file) return std::nullopt;
+  // Closed by its only writer: it is complete, though the kernel's release is still on its way.
+  if (file.file.flushed) complete(all, file);
+  if (!rules_.protects) return std::nullopt;
+  if (!file.file.complete || file.file.completed <= all.cut_stamp || !is_history(all, file)) {
+    return std::nullopt;
+  }
   // A configuration beside a model belongs to it: a checkpoint is taken apart file by file.
   bool wanted = is_uncut_model(all, file);
   for (const NodeId id : file.parents) {
@@ -52,9 +55,33 @@ void Working::protect(Folders& all, const Node& file) {
       wanted = wanted || is_uncut_model(all, node(all, entry));
     }
   }
-  if (!wanted) return;
+  if (!wanted) return std::nullopt;
   Cut cut = cut_now(all, "", "");
-  protect_(std::move(cut), all.cut_stamp);
+  return rules_.submit(std::move(cut), all.cut_stamp);
+}
+
+void Working::await_protected(NodeId file) {
+  for (;;) {
+    std::optional<Committing> committing;
+    {
+      auto all = folders_.lock();
+      const auto at = all->nodes.find(static_cast<std::uint64_t>(file));
+      if (at != all->nodes.end()) committing = protect(*all, at->second);
+    }
+    if (!committing) return;
+    // A cut that could not be committed is kept and tried again: it holds nobody up for longer.
+    committing->wait();
+  }
+}
+
+void Working::await_protected(NodeId folder_id, std::string_view name) {
+  NodeId file = NodeId::none;
+  {
+    auto all = folders_.lock();
+    const Node& in = folder(*all, folder_id);
+    if (const auto entry = in.entries.find(name); entry != in.entries.end()) file = entry->second;
+  }
+  if (file != NodeId::none) await_protected(file);
 }
 
 Cut Working::cut_now(Folders& all, std::string message, std::string author) {

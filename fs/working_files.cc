@@ -44,9 +44,8 @@ bool starts_as_tensors(const ByteSource& file) {
 
 std::string name_of_process(pid_t pid) {
   try {
-    std::array<std::byte, 64> bytes{};  // files of /proc do not tell their size
-    const Fd file = open_file(cat("/proc/", pid, "/comm"), O_RDONLY);
-    std::string name(as_text(Bytes(bytes).first(read_some(file, 0, bytes))));
+    const Buffer bytes = read_file(cat("/proc/", pid, "/comm"));
+    std::string name(as_text(bytes));
     while (!name.empty() && name.back() == '\n') name.pop_back();
     return name;
   } catch (const Error&) {
@@ -110,6 +109,7 @@ std::shared_ptr<StagedFile> Working::writable(NodeId id, std::uint64_t keep) {
       version = file.file.current;
     }
     if (version.staged && !version.staged->frozen()) return version.staged;
+    await_protected(id);
     auto staged = staged_over(version, std::min(keep, version.size));
     auto all = folders_.lock();
     Node& file = node(*all, id);
@@ -133,6 +133,14 @@ void Working::note_write(NodeId id) {
   if (file.file.current.staged) wrote(*all, file);
 }
 
+void Working::note_failure(NodeId id) {
+  auto all = folders_.lock();
+  Node& file = node(*all, id);
+  file.file.failed = true;
+  file.file.current.size = file.file.current.staged->size();
+  all->dirty.nodes.insert(id);
+}
+
 void Working::truncate(NodeId id, std::uint64_t size) {
   constexpr std::uint64_t size_max = INT64_MAX;
   if (size > size_max) fail(Errc::too_large, "the file would be too large");
@@ -141,26 +149,31 @@ void Working::truncate(NodeId id, std::uint64_t size) {
     const Node& file = node(*all, id);
     if (file.kind == Kind::folder) fail(Errc::is_folder, "a folder has no size");
     if (file.kind != Kind::file) fail(Errc::invalid, "not a file");
-    if (file.file.current.size == size) return;
+    if (file.file.current.size == size && !file.file.failed) return;
   }
   writable(id, size)->resize(size);
   auto all = folders_.lock();
   Node& file = node(*all, id);
   wrote(*all, file);
+  if (size == 0) file.file.failed = false;  // what follows is written anew
   if (file.file.writers == 0) complete(*all, file);
 }
 
 void Working::complete(Folders& all, Node& file) {
   Version& current = file.file.current;
-  if (!current.staged || current.staged->frozen()) return;
+  file.file.flushed = false;
+  if (!current.staged || current.staged->frozen() || file.file.failed) return;
   current.staged->freeze();
   current.size = current.staged->size();
   file.file.complete = current;
   file.file.complete_mtime_ns = file.mtime_ns;
-  file.file.flushed = false;
   all.dirty.nodes.insert(file.id);
-  if (is_history(all, file)) touch_parents(all, file);
-  file.file.completed = all.stamp;
+  const bool shows = is_history(all, file);
+  if (shows) touch_parents(all, file);
+  file.file.completed = ++all.stamp;
+  if (!shows || !rules_.at_every_close) return;
+  Cut cut = cut_now(all, "", "");
+  rules_.submit(std::move(cut), all.cut_stamp);
 }
 
 std::shared_ptr<OpenFile> Working::open(NodeId id, OpenMode mode, const Caller& caller) {
@@ -191,7 +204,7 @@ void Working::flush(NodeId id, bool writes) {
     const Version& current = file.file.current;
     if (!current.staged || current.staged->frozen()) return;
     // The release is on its way; a crash before it must not take a file that was closed.
-    file.file.flushed = file.file.writers == 1;
+    file.file.flushed = file.file.writers == 1 && !file.file.failed;
     all->dirty.nodes.insert(id);
   }
   save(Durability::later);
@@ -236,7 +249,12 @@ std::size_t OpenFile::write(std::uint64_t offset, Bytes bytes) {
   const auto staged = working_->writable(node_, UINT64_MAX);
   if (mode_.appends) offset = staged->size();
   if (offset > size_max - bytes.size()) fail(Errc::too_large, "the file would be too large");
-  staged->write(offset, bytes);
+  try {
+    staged->write(offset, bytes);
+  } catch (const Error&) {
+    working_->note_failure(node_);
+    throw;
+  }
   working_->note_write(node_);
   return bytes.size();
 }

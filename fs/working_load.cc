@@ -21,8 +21,8 @@ constexpr std::uint64_t ignore_bytes_max = 1 << 20;
 
 }  // namespace
 
-Working::Working(Repository& repository, std::string branch, Protect protect)
-    : repository_(repository), branch_(std::move(branch)), protect_(std::move(protect)) {
+Working::Working(Repository& repository, std::string branch, CutRules rules)
+    : repository_(repository), branch_(std::move(branch)), rules_(std::move(rules)) {
   auto all = folders_.lock();
   repository_.catalog().read([&](Database& database) { load_rows(*all, database); });
   if (root_ == NodeId::none) load_tip(*all);

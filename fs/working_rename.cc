@@ -8,6 +8,7 @@ namespace wfs {
 void Working::rename(NodeId from_folder, std::string_view from, NodeId to_folder,
                      std::string_view to, Existing existing) {
   if (!is_entry_name(to)) fail(to.size() > 255 ? Errc::name_too_long : Errc::invalid, "not a name");
+  if (existing == Existing::replace) await_protected(to_folder, to);
   auto all = folders_.lock();
   Node& source = folder(*all, from_folder);
   Node& target = folder(*all, to_folder);

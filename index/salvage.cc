@@ -46,7 +46,7 @@ bool salvage(Database& index, const RepositoryPaths& paths, std::vector<std::str
   try {
     index.prepare("ATTACH DATABASE ? AS old").bind(paths.index.string()).run();
   } catch (const Error& error) {
-    lost.push_back(cat("the old index cannot be read: ", error.what()));
+    lost.push_back(cat("tags, and what was not packed: the old index cannot be read: ", error.what()));
     return false;
   }
   bool any = false;

@@ -11,8 +11,10 @@ namespace {
 
 [[noreturn]] void fail_sqlite(sqlite3* handle, std::string_view doing) {
   const int code = handle != nullptr ? sqlite3_errcode(handle) : SQLITE_NOMEM;
-  const std::string message =
-      cat("index.sqlite: ", doing, ": ", handle != nullptr ? sqlite3_errmsg(handle) : "no memory");
+  const char* path = handle != nullptr ? sqlite3_db_filename(handle, "main") : nullptr;
+  const std::string message = cat(path != nullptr ? path : "index.sqlite", ": ",
+                                  handle != nullptr ? sqlite3_errmsg(handle) : "no memory", " (",
+                                  doing, ")");
   switch (code) {
     case SQLITE_FULL: fail(Errc::no_space, message);
     case SQLITE_BUSY:

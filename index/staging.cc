@@ -260,7 +260,6 @@ std::shared_ptr<StagedFile> Staging::adopt(StagedId id, Fd local) {
 }
 
 std::shared_ptr<StagedFile> Staging::create() {
-  before_write(0);
   const auto id = static_cast<StagedId>(next_.fetch_add(1));
   return adopt(id, open_file(path_of(id), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW));
 }
@@ -341,18 +340,25 @@ void Staging::before_write(std::uint64_t bytes) {
   constexpr std::int64_t unchecked_max = 1 << 20;
   if (unchecked_bytes_.fetch_add(static_cast<std::int64_t>(bytes)) % unchecked_max +
           static_cast<std::int64_t>(bytes) <
-      unchecked_max && bytes > 0) {
+      unchecked_max) {
     return;
   }
+  if (has_room(bytes)) return;
+  if (reclaim_ && !state_.lock()->dropped.empty()) {
+    reclaim_();
+    if (has_room(bytes)) return;
+  }
+  fail(Errc::no_space, cat("the disk of ", folder_.string(), " is full; free some space"));
+}
+
+bool Staging::has_room(std::uint64_t bytes) const {
   struct statvfs disk;
-  if (::statvfs(folder_.c_str(), &disk) != 0) return;
+  if (::statvfs(folder_.c_str(), &disk) != 0) return true;
   // What is left for the index and for packing: without it nothing staged could ever be packed.
   const std::uint64_t total = disk.f_blocks * disk.f_frsize;
   const std::uint64_t reserve =
       std::clamp<std::uint64_t>(total / 50, std::uint64_t{8} << 20, std::uint64_t{256} << 20);
-  if (disk.f_bavail * disk.f_frsize < reserve + bytes) {
-    fail(Errc::no_space, cat("the disk of ", folder_.string(), " is full; free some space"));
-  }
+  return disk.f_bavail * disk.f_frsize >= reserve + bytes;
 }
 
 }  // namespace wfs

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -132,6 +133,9 @@ class Staging {
 
   std::uint64_t local_bytes();  // of all files, on disk
 
+  // Called, without a lock held, when the disk is found full while dropped files wait to be removed.
+  void on_full(std::function<void()> reclaim) { reclaim_ = std::move(reclaim); }
+
  private:
   friend class StagedFile;
   struct State {
@@ -141,6 +145,7 @@ class Staging {
 
   stdfs::path path_of(StagedId id) const;
   std::shared_ptr<StagedFile> adopt(StagedId id, Fd local);
+  bool has_room(std::uint64_t bytes) const;
   void before_write(std::uint64_t bytes);  // throws Errc::no_space when the disk's reserve is reached
 
   stdfs::path folder_;
@@ -148,6 +153,7 @@ class Staging {
   std::atomic<bool> closing_ = false;
   std::atomic<std::int64_t> unchecked_bytes_ = 0;
   Guarded<State> state_;
+  std::function<void()> reclaim_;
 };
 
 }  // namespace wfs

@@ -68,6 +68,8 @@ Exit guarded(const Run& run) {
 
 Exit run_verb(const Verb& verb, std::vector<std::string> words) {
   CLI::App app(verb.summary, cat("mountctl ", verb.name));
+  // As everywhere: of an option that is given twice the last one counts.
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   Common common;
   app.add_option("-r,--repository", common.repository, "The repository, or where it is mounted")
       ->type_name("PATH");

@@ -59,7 +59,10 @@ void require_allow_other() {
 bool is_mounted_already(const stdfs::path& repository, const stdfs::path& mountpoint,
                         const Common& common) {
   auto mount = mount_at(mountpoint);
-  if (mount && is_stale(mountpoint)) {
+  // A daemon that was killed a moment ago may still be answering its last request: whether it lives is told by
+  // the lock it holds.
+  const bool is_ours = mount && mount->type == weightfs_type && mount->source == repository.native();
+  if (mount && (is_stale(mountpoint) || (is_ours && !Repository::holder(repository)))) {
     say(common, cat(mountpoint.native(), " was left by a daemon that is gone; unmounting it"));
     unmount(mountpoint, Unmount::lazily);
     mount = mount_at(mountpoint);

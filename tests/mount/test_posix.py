@@ -786,13 +786,6 @@ def test_a_commit_refuses_every_mutation(committed, what):
     assert (committed / "f").read_bytes() == b"contents"
 
 
-def test_a_commit_refuses_access_to_write(committed):
-    assert os.access(committed / "f", os.R_OK)
-    with raises(errno.EROFS):
-        if libc.access(os.fsencode(committed / "f"), os.W_OK) != 0:
-            raise OSError(ctypes.get_errno(), "access")
-
-
 def test_names_do_not_move_between_branches(shared):
     other = shared.mnt / "other-branch"
     other.mkdir()
