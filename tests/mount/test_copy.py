@@ -56,11 +56,11 @@ def test_export_and_import_give_the_same_files(unmounted, scratch, minilm):
     commit = unmounted.commits()[0]
     assert commit["message"] == "imported" and commit["id"] in done.stdout
     unmounted.ctl("export", "main", scratch / "out")
-    wfs.assert_same_tree(minilm, scratch / "out" / minilm.name)
+    wfs.assert_same_tree(minilm, scratch / "out")
     unmounted.mount()
-    wfs.assert_same_tree(minilm, unmounted.at(commit["id"]) / minilm.name)
-    wfs.assert_same_tree(minilm, unmounted.branch() / minilm.name)
-    weights = unmounted.at(commit["id"]) / minilm.name / "model.safetensors"
+    wfs.assert_same_tree(minilm, unmounted.at(commit["id"]))
+    wfs.assert_same_tree(minilm, unmounted.branch())
+    weights = unmounted.at(commit["id"]) / "model.safetensors"
     explained = unmounted.ctl("explain", weights).stdout
     assert "safetensors" in explained
 
