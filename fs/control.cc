@@ -86,6 +86,7 @@ void ControlServer::stop() noexcept {
       ::shutdown(connection.socket.get(), SHUT_RDWR);
   }
   acceptor_.join();
+  listener_ = Fd();  // whoever was not accepted yet is told so
   // Nobody adds connections any more. Their threads take the lock once more as they end, so they
   // are waited for without it.
   std::list<Connection> ended;

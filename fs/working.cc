@@ -68,6 +68,12 @@ void Working::put_entry(Folders& all, Node& parent, std::string_view name, Node&
   child.parents.push_back(parent.id);
   all.dirty.entries.emplace(parent.id, name);
   names_changed(all, parent, name, child);
+  // A name that counts may be the first one of bytes that were completed under a temporary name: no cut made
+  // meanwhile holds them.
+  auto& complete = child.file.complete;
+  if (complete && complete->staged && !complete->staged->content()) {
+    child.file.completed = ++all.stamp;
+  }
 }
 
 void Working::drop_entry(Folders& all, Node& parent, std::string_view name, Node& child) {

@@ -17,11 +17,23 @@ void require_version(Database& database, const stdfs::path& path) {
   const int version = version_of(database);
   if (version == index_version) return;
   if (version > index_version) {
-    fail(Errc::unsupported, cat(path.string(), " is of format version ", version,
-                                "; this weightfs knows up to ", index_version,
-                                ". Use a newer weightfs"));
+    fail(Errc::unsupported,
+         cat(path.string(), " is of format version ", version, "; this weightfs knows up to ",
+             index_version, ". Use a newer weightfs"));
   }
-  fail(Errc::corrupt, cat(path.string(), " is no index of weightfs; run `mountctl rebuild`"));
+  fail(Errc::corrupt, "this is no index of weightfs; run `mountctl rebuild`");
+}
+
+// What is damaged as a whole shows at the first statements.
+std::unique_ptr<Database> open_index(const stdfs::path& path, Database::Access access) {
+  try {
+    auto database = std::make_unique<Database>(path, access);
+    require_version(*database, path);
+    return database;
+  } catch (const Error& error) {
+    if (error.code() != Errc::corrupt) throw;
+    fail(Errc::corrupt, cat(path.string(), ": ", error.what()));
+  }
 }
 
 }  // namespace
@@ -40,8 +52,7 @@ Catalog::Catalog(const stdfs::path& path, Database::Access access) : path_(path)
   if (!stdfs::exists(path)) {
     fail(Errc::not_found, cat(path.string(), " is missing; run `mountctl rebuild`"));
   }
-  auto first = std::make_unique<Database>(path, access);
-  require_version(*first, path);
+  auto first = open_index(path, access);
   if (access == Database::Access::write) {
     first->run("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 4000;");
     *writer_.lock() = std::move(first);

@@ -28,15 +28,20 @@ class Export {
       : repository_(repository), progress_(progress) {}
 
   void write_folder(const TreeId& id, const stdfs::path& folder, const std::string& prefix) {
-    const Tree tree = repository_.catalog().read(
-        [&](Database& database) { return load_tree(database, id); });
+    const Tree tree =
+        repository_.catalog().read([&](Database& database) { return load_tree(database, id); });
     for (const TreeEntry& entry : tree.entries) {
       const stdfs::path path = folder / entry.name;
       switch (entry.kind) {
-        case Kind::file: write_or_tell(entry, path, prefix + entry.name); break;
-        case Kind::symlink: write_symlink(entry, path); break;
+        case Kind::file:
+          write_or_tell(entry, path, prefix + entry.name);
+          break;
+        case Kind::symlink:
+          write_symlink(entry, path);
+          break;
         case Kind::folder:
-          if (::mkdir(path.c_str(), 0777) != 0) fail_errno(errno, cat("cannot make ", path.native()));
+          if (::mkdir(path.c_str(), 0777) != 0)
+            fail_errno(errno, cat("cannot make ", path.native()));
           write_folder(entry.tree, path, prefix + entry.name + '/');
           set_times(path, entry.mtime_ns);  // last: each new name in it has moved its time
           break;
@@ -60,11 +65,11 @@ class Export {
 
   void write_file(const TreeEntry& entry, const stdfs::path& path) {
     const auto content = repository_.contents().open(entry.content);
-    const Fd file = open_file(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
-                              entry.executable ? 0777 : 0666);
+    const Fd file =
+        open_file(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, entry.executable ? 0777 : 0666);
     for (std::uint64_t at = 0; at < content->size();) {
-      const auto length = static_cast<std::size_t>(
-          std::min<std::uint64_t>(piece_.size(), content->size() - at));
+      const auto length =
+          static_cast<std::size_t>(std::min<std::uint64_t>(piece_.size(), content->size() - at));
       content->read(at, MutableBytes(piece_).first(length));
       write_fully(file, at, Bytes(piece_).first(length));
       at += length;
@@ -109,8 +114,8 @@ void prepare(const stdfs::path& destination) {
       fail(Errc::not_folder, cat(destination.native(), " is not a folder; choose a new path"));
     }
     if (!stdfs::is_empty(destination)) {
-      fail(Errc::not_empty, cat(destination.native(),
-                                " is not empty; choose an empty folder or a new path"));
+      fail(Errc::not_empty,
+           cat(destination.native(), " is not empty; choose an empty folder or a new path"));
     }
     return;
   }
@@ -120,11 +125,10 @@ void prepare(const stdfs::path& destination) {
 
 }  // namespace
 
-Exported export_tree(Repository& repository, const CommitId& commit,
-                     const stdfs::path& destination,
+Exported export_tree(Repository& repository, const CommitId& commit, const stdfs::path& destination,
                      const std::function<void(std::uint64_t)>& progress) {
-  const CommitRow row = repository.catalog().read(
-      [&](Database& database) { return load_commit(database, commit); });
+  const CommitRow row =
+      repository.catalog().read([&](Database& database) { return load_commit(database, commit); });
   prepare(destination);
   Export work(repository, progress);
   work.write_folder(row.commit.tree, destination, "");

@@ -6,9 +6,15 @@
 namespace wfs {
 namespace {
 
-bool is_alnum(char c) noexcept { return std::isalnum(static_cast<unsigned char>(c)) != 0; }
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-bool is_capital(char c) noexcept { return c >= 'A' && c <= 'Z'; }
+bool is_alnum(char c) noexcept {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0;
+}
+bool is_digit(char c) noexcept {
+  return c >= '0' && c <= '9';
+}
+bool is_capital(char c) noexcept {
+  return c >= 'A' && c <= 'Z';
+}
 
 bool is_rsync_temporary(std::string_view name) noexcept {
   constexpr std::size_t random_letters = 6;
@@ -23,7 +29,9 @@ bool is_rsync_temporary(std::string_view name) noexcept {
 
 using ByteSet = std::bitset<256>;
 
-std::size_t index_of(char c) noexcept { return static_cast<unsigned char>(c); }
+std::size_t index_of(char c) noexcept {
+  return static_cast<unsigned char>(c);
+}
 
 ByteSet only(char c) {
   ByteSet set;
@@ -37,10 +45,10 @@ bool add_named_class(std::string_view name, ByteSet& set) {
     int (*holds)(int);
   };
   static constexpr Named classes[] = {
-      {"alnum", std::isalnum}, {"alpha", std::isalpha}, {"digit", std::isdigit},
-      {"lower", std::islower}, {"upper", std::isupper}, {"space", std::isspace},
+      {"alnum", std::isalnum}, {"alpha", std::isalpha},   {"digit", std::isdigit},
+      {"lower", std::islower}, {"upper", std::isupper},   {"space", std::isspace},
       {"punct", std::ispunct}, {"xdigit", std::isxdigit}, {"print", std::isprint},
-      {"graph", std::isgraph}, {"cntrl", std::iscntrl}, {"blank", std::isblank}};
+      {"graph", std::isgraph}, {"cntrl", std::iscntrl},   {"blank", std::isblank}};
   for (const Named& one : classes) {
     if (one.name != name) continue;
     for (int c = 0; c < 256; ++c) {
@@ -160,8 +168,8 @@ std::optional<std::vector<IgnoreRules::Token>> IgnoreRules::parse_pattern(std::s
   return tokens;
 }
 
-// All places of the pattern that the text so far may have come to, side by side: the time is that of the
-// pattern's length times the text's, whatever the pattern.
+// All places of the pattern that the text so far may have come to, side by side: the time is that
+// of the pattern's length times the text's, whatever the pattern.
 bool IgnoreRules::matches(const std::vector<Token>& pattern, std::string_view text) {
   std::vector<bool> at(pattern.size() + 1), next;
   const auto enter = [&pattern](std::vector<bool>& places, std::size_t place) {

@@ -51,9 +51,15 @@ CutEntry kept(const TreeEntry& entry) {
   cut.size = entry.size;
   cut.xattrs = entry.xattrs;
   switch (entry.kind) {
-    case Kind::file: cut.value = entry.content; break;
-    case Kind::folder: cut.value = entry.tree; break;
-    case Kind::symlink: cut.value = entry.target; break;
+    case Kind::file:
+      cut.value = entry.content;
+      break;
+    case Kind::folder:
+      cut.value = entry.tree;
+      break;
+    case Kind::symlink:
+      cut.value = entry.target;
+      break;
   }
   return cut;
 }
@@ -101,12 +107,12 @@ class Import {
     if (is_temporary_name(name) || ignore_.ignored(path, is_folder)) return;
     CutEntry entry;
     entry.name = name;
-    entry.mtime_ns = static_cast<std::int64_t>(status.st_mtim.tv_sec) * 1'000'000'000 +
-                     status.st_mtim.tv_nsec;
+    entry.mtime_ns =
+        static_cast<std::int64_t>(status.st_mtim.tv_sec) * 1'000'000'000 + status.st_mtim.tv_nsec;
     if (is_folder) {
       const TreeEntry* const before = tip.find(name);
-      const Tree below = before != nullptr && before->kind == Kind::folder ? load(before->tree)
-                                                                           : Tree();
+      const Tree below =
+          before != nullptr && before->kind == Kind::folder ? load(before->tree) : Tree();
       entry.value = std::make_unique<CutFolder>(merged(below, source, path + '/'));
     } else if (S_ISREG(status.st_mode)) {
       entry.executable = (status.st_mode & 0100) != 0;
@@ -155,7 +161,8 @@ void require_committed(Database& database, const std::string& branch) {
     uncommitted = uncommitted || (node.staged != StagedId::none && !node.content && node.size > 0);
   }
   if (uncommitted) {
-    fail(Errc::busy, cat("files of branch ", branch, " are not committed; mount the repository, commit "
+    fail(Errc::busy, cat("files of branch ", branch,
+                         " are not committed; mount the repository, commit "
                          "them or move them away, and import again"));
   }
 }
@@ -198,7 +205,8 @@ std::optional<Committed> import_folder(Repository& repository, const ImportReque
   std::error_code error;
   const auto status = stdfs::status(request.source, error);
   if (!stdfs::is_directory(status) && !stdfs::is_regular_file(status)) {
-    fail(Errc::not_found, cat("there is no folder or file ", request.source.native(), " to import"));
+    fail(Errc::not_found,
+         cat("there is no folder or file ", request.source.native(), " to import"));
   }
   require_outside(repository.path(), request.source);
   const Tree tip = repository.catalog().read(

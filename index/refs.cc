@@ -9,7 +9,9 @@
 namespace wfs {
 namespace {
 
-std::string_view word_of(RefKind kind) { return kind == RefKind::branch ? "branch" : "tag"; }
+std::string_view word_of(RefKind kind) {
+  return kind == RefKind::branch ? "branch" : "tag";
+}
 
 void create_ref(Repository& repository, const Ref& ref) {
   if (!is_ref_name(ref.name)) {
@@ -33,14 +35,15 @@ void delete_ref_of(Repository& repository, const std::string& name, RefKind kind
     const auto refs = all_refs(database);
     const auto is_it = [&](const Ref& ref) { return ref.name == name && ref.kind == kind; };
     if (std::none_of(refs.begin(), refs.end(), is_it)) {
-      fail(Errc::not_found, cat("there is no ", word_of(kind), " '", name, "'; see `mountctl ",
-                                word_of(kind), "`"));
+      fail(Errc::not_found,
+           cat("there is no ", word_of(kind), " '", name, "'; see `mountctl ", word_of(kind), "`"));
     }
-    const auto same = std::count_if(refs.begin(), refs.end(),
-                                    [&](const Ref& ref) { return ref.kind == kind; });
+    const auto same =
+        std::count_if(refs.begin(), refs.end(), [&](const Ref& ref) { return ref.kind == kind; });
     if (kind == RefKind::branch && same == 1) {
-      fail(Errc::invalid, cat("branch ", name, " is the last one; make another one first with "
-                                               "`mountctl branch NAME`"));
+      fail(Errc::invalid, cat("branch ", name,
+                              " is the last one; make another one first with "
+                              "`mountctl branch NAME`"));
     }
     delete_ref(database, name, now_ns(), "delete");
   });

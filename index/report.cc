@@ -95,9 +95,11 @@ std::uint64_t index_bytes_of(const RepositoryPaths& paths) {
 }
 
 constexpr int shared_contents_max = 2000;
-constexpr std::size_t shared_blocks_max = 2'000'000;  // looked at, so that an answer comes in seconds
+constexpr std::size_t shared_blocks_max =
+    2'000'000;  // looked at, so that an answer comes in seconds
 
-// Which blocks of `map` are in other contents as well; false in `known` when not all were looked through.
+// Which blocks of `map` are in other contents as well; false in `known` when not all were looked
+// through.
 std::unordered_set<std::int64_t> blocks_of_others(Database& database, const ContentId& id,
                                                   const SegmentMap& map, bool& known) {
   std::unordered_set<std::int64_t> mine, shared;
@@ -129,7 +131,15 @@ class SegmentReports {
   // A map without blocks stands for a content that is not packed.
   SegmentReports(const SegmentMap& map, std::unordered_set<std::int64_t> shared,
                  const std::string& health)
-      : map_(map), shared_(std::move(shared)), health_(Json::parse(health, nullptr, false)) {}
+      : map_(map), shared_(std::move(shared)) {
+    const auto json = Json::parse(health, nullptr, false);
+    if (!json.is_object() || !json.contains("tensors")) return;
+    for (Json numbers : json["tensors"]) {
+      const std::string name = numbers.value("name", "");
+      numbers.erase("name");
+      health_.emplace(name, line_of(numbers));
+    }
+  }
 
   SegmentReport report(const Segment& segment) {
     SegmentReport report;
@@ -163,15 +173,15 @@ class SegmentReports {
     report.name = tensor.name;
     report.dtype = name_of(tensor.dtype);
     report.shape = tensor.shape;
-    if (!health_.is_object()) return;
-    const auto numbers = health_.find(tensor.name);
-    if (numbers != health_.end()) report.health = line_of(*numbers);
+    if (const auto numbers = health_.find(tensor.name); numbers != health_.end()) {
+      report.health = numbers->second;
+    }
   }
 
   const SegmentMap& map_;
   const std::unordered_set<std::int64_t> shared_;
   std::unordered_set<std::int64_t> seen_;
-  Json health_;
+  std::map<std::string, std::string> health_;  // by tensor
 };
 
 void report_segments(const Layout& layout, SegmentReports segments, ContentReport& report) {
@@ -187,7 +197,9 @@ void report_segments(const Layout& layout, SegmentReports segments, ContentRepor
 
 }  // namespace
 
-std::string log_json(const CommitRow& row) { return line_of(json_of(row)); }
+std::string log_json(const CommitRow& row) {
+  return line_of(json_of(row));
+}
 
 std::vector<ListedFile> files_of(Repository& repository, const TreeId& tree) {
   std::vector<ListedFile> files;
@@ -260,8 +272,8 @@ std::string stats_json(const Stats& stats) {
 }
 
 ContentReport explain(Repository& repository, const ContentId& id) {
-  const auto row = repository.catalog().read(
-      [&](Database& database) { return find_content(database, id); });
+  const auto row =
+      repository.catalog().read([&](Database& database) { return find_content(database, id); });
   if (!row) fail(Errc::not_found, cat("there is no content ", hex(id), "; see `mountctl show`"));
   ContentReport report;
   report.id = id;
@@ -310,8 +322,8 @@ std::string explain_json(const ContentReport& report) {
 }
 
 std::string time_text(std::int64_t time_ns) {
-  const auto seconds = static_cast<std::time_t>(
-      time_ns / 1'000'000'000 - (time_ns % 1'000'000'000 < 0 ? 1 : 0));
+  const auto seconds =
+      static_cast<std::time_t>(time_ns / 1'000'000'000 - (time_ns % 1'000'000'000 < 0 ? 1 : 0));
   std::tm utc{};
   ::gmtime_r(&seconds, &utc);
   std::array<char, 40> text{};

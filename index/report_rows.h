@@ -1,5 +1,5 @@
-// Counts and sums over the rows of the index, for reports. Each function is one query in the caller's
-// transaction.
+// Counts and sums over the rows of the index, for reports. Each function is one query in the
+// caller's transaction.
 #pragma once
 
 #include <cstdint>

@@ -28,7 +28,9 @@ struct Revision {
   std::vector<Suffix> suffixes;
 };
 
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+bool is_digit(char c) noexcept {
+  return c >= '0' && c <= '9';
+}
 
 // Takes the digits at the front of `text`; nullopt when there are none or more than nine.
 std::optional<std::int64_t> take_number(std::string_view& text) {
@@ -53,8 +55,8 @@ std::optional<std::int64_t> parse_ago(std::string_view text) {
     std::string_view name;
     std::int64_t seconds;
   };
-  static constexpr Unit units[] = {{"second", 1}, {"minute", 60}, {"hour", 3600},
-                                   {"day", 86'400}, {"week", 604'800}};
+  static constexpr Unit units[] = {
+      {"second", 1}, {"minute", 60}, {"hour", 3600}, {"day", 86'400}, {"week", 604'800}};
   if (text == "now") return 0;
   if (text == "yesterday") return 86'400 * second_ns;
   const auto is_separator = [](char c) { return c == '.' || c == ' ' || c == '_'; };
@@ -94,8 +96,8 @@ std::optional<int> take_zone(std::string_view& text) {
   return sign * (*hours * 3600 + *minutes * 60);
 }
 
-// 2026-11-20, 2026-11-20T12:00, 2026-11-20T12:00:30, each with a zone or in local time. A day is its start,
-// a minute or second its end: a tip of 12:00:20 is found under 12:00.
+// 2026-11-20, 2026-11-20T12:00, 2026-11-20T12:00:30, each with a zone or in local time. A day is
+// its start, a minute or second its end: a tip of 12:00:20 is found under 12:00.
 std::optional<std::int64_t> parse_date(std::string_view text) {
   std::tm time{};
   const auto year = take_field(text, 4, 1970, 2200);
@@ -252,13 +254,14 @@ CommitId parent_of(Database& database, std::string_view text, const CommitId& id
 CommitId resolve_in(Database& database, std::string_view text) {
   const auto revision = parse(text);
   if (!revision) {
-    fail_unknown(text, "it is spelled as none: a branch, a tag, latest or an id, then ~N, ^N or "
-                       "@{2026-11-20T12:00}");
+    fail_unknown(text,
+                 "it is spelled as none: a branch, a tag, latest or an id, then ~N, ^N or "
+                 "@{2026-11-20T12:00}");
   }
   auto suffix = revision->suffixes.begin();
-  const bool of_log = suffix != revision->suffixes.end() &&
-                      (suffix->kind == Suffix::Kind::tip_at ||
-                       suffix->kind == Suffix::Kind::tip_before);
+  const bool of_log =
+      suffix != revision->suffixes.end() &&
+      (suffix->kind == Suffix::Kind::tip_at || suffix->kind == Suffix::Kind::tip_before);
   CommitId id = of_log ? resolve_log(database, text, revision->base, *suffix++)
                        : resolve_base(database, text, revision->base);
   for (; suffix != revision->suffixes.end(); ++suffix) {
@@ -290,7 +293,9 @@ std::optional<CommitId> try_resolve(Repository& repository, std::string_view rev
       [&](Database& database) { return find_revision(database, revision); });
 }
 
-bool is_revision_text(std::string_view text) { return parse(text).has_value(); }
+bool is_revision_text(std::string_view text) {
+  return parse(text).has_value();
+}
 
 std::optional<TreeEntry> find_path(Repository& repository, const CommitId& commit,
                                    std::string_view path) {

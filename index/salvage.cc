@@ -1,6 +1,7 @@
 #include "index/salvage.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "index/catalog.h"
 
 namespace wfs {
@@ -38,6 +39,14 @@ constexpr Table tables[] = {
     {"entries", true,
      "INSERT INTO entries (parent, name, node) SELECT parent, name, node FROM old.entries"},
 };
+
+// No loss of the rebuild: an index that is damaged as a whole is the same as a missing one.
+void tell_unreadable(const Error& error) {
+  log(Level::warning,
+      cat("the old index cannot be read, so tags, settings and what only working folders held "
+          "are not brought back: ",
+          error.what()));
+}
 
 std::int64_t old_version(Database& index) {
   auto version = index.prepare("PRAGMA old.user_version");
@@ -105,9 +114,9 @@ Salvaged salvage(Database& index, const RepositoryPaths& paths, std::vector<std:
   try {
     index.prepare("ATTACH DATABASE ? AS old").bind(paths.index.string()).run();
     salvaged.any = old_version(index) == index_version;
-    if (!salvaged.any) lost.push_back("the old index is none of weightfs");
+    if (!salvaged.any) fail(Errc::corrupt, "it is none of weightfs");
   } catch (const Error& error) {
-    lost.push_back(cat("tags, and what was not packed: the old index cannot be read: ", error.what()));
+    tell_unreadable(error);
   }
   if (salvaged.any) {
     copy_tables(index, salvaged, lost);

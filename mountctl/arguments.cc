@@ -1,6 +1,8 @@
 #include "mountctl/arguments.h"
 
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 
 namespace wfs {
 namespace {
@@ -18,10 +20,11 @@ std::optional<stdfs::path> mounted_at(const stdfs::path& folder) {
   const stdfs::path told = folder / ".weightfs" / "repository";
   std::error_code error;
   if (!stdfs::is_regular_file(told, error)) return std::nullopt;
-  const Buffer bytes = read_file(told);
-  std::string_view text = as_text(bytes);
-  if (text.ends_with('\n')) text.remove_suffix(1);
-  if (text.empty() || text.front() != '/') return std::nullopt;
+  // A generated file has no size before it is opened.
+  std::ifstream file(told);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (text.ends_with('\n')) text.pop_back();
+  if (!text.starts_with('/')) return std::nullopt;
   return stdfs::path(text);
 }
 
@@ -67,9 +70,10 @@ stdfs::path find_repository(const Common& common) {
     return is_repository(folder) ? std::optional(folder) : mounted_at(folder);
   });
   if (found) return *found;
-  fail(Errc::no_repository,
-       cat("there is no repository in or around ", start.native(),
-           "; name one with -r PATH or WEIGHTFS_REPOSITORY, or make one with `mountctl init PATH`"));
+  fail(
+      Errc::no_repository,
+      cat("there is no repository in or around ", start.native(),
+          "; name one with -r PATH or WEIGHTFS_REPOSITORY, or make one with `mountctl init PATH`"));
 }
 
 RevisionPath revision_path_of(std::string_view text) {

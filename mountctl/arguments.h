@@ -10,8 +10,9 @@
 
 namespace wfs {
 
-// The repository a verb works on: -r, else WEIGHTFS_REPOSITORY, else the one that the current folder lies in, or
-// that is mounted around it. -r may name a mount, too. Throws Errc::no_repository with the next step.
+// The repository a verb works on: -r, else WEIGHTFS_REPOSITORY, else the one that the current
+// folder lies in, or that is mounted around it. -r may name a mount, too. Throws
+// Errc::no_repository with the next step.
 stdfs::path find_repository(const Common& common);
 
 // The repository that is mounted around `path`.

@@ -13,8 +13,8 @@ class ControlClient {
   // Nullopt when no daemon listens there.
   static std::optional<ControlClient> connect(const stdfs::path& repository);
 
-  // The reply, which is {"ok":true,...}. Throws what the daemon says went wrong, and Errc::io when it goes
-  // away before it answers. Waits as long as the daemon works on it.
+  // The reply, which is {"ok":true,...}. Throws what the daemon says went wrong, and Errc::io when
+  // it goes away before it answers. Waits as long as the daemon works on it.
   std::string ask(const std::string& request);
 
  private:

@@ -1,5 +1,5 @@
-// mountctl: finds the verb, reads its options, runs it, and turns what it throws into a message and an exit
-// status. The only place that does.
+// mountctl: finds the verb, reads its options, runs it, and turns what it throws into a message and
+// an exit status. The only place that does.
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -34,11 +34,13 @@ std::string help() {
     const std::string name = verb.name;
     text += cat("  ", name, std::string(10 - name.size(), ' '), verb.summary, '\n');
   }
-  text += cat(
-      "\nEvery verb takes -r REPOSITORY, --json, --quiet and --help. Without -r the repository is that of\n"
-      "WEIGHTFS_REPOSITORY, else the one around the current folder, or mounted around it.\n\n",
-      exit_statuses, "\n\nTo begin:\n  mountctl init ~/models && mkdir ~/mnt && mountctl mount ~/models "
-      "~/mnt\n  cp -r MODEL ~/mnt/main/ && mountctl log");
+  text +=
+      cat("\nEvery verb takes -r REPOSITORY, --json, --quiet and --help. Without -r the repository "
+          "is that of\n"
+          "WEIGHTFS_REPOSITORY, else the one around the current folder, or mounted around it.\n\n",
+          exit_statuses,
+          "\n\nTo begin:\n  mountctl init ~/models && mkdir ~/mnt && mountctl mount ~/models "
+          "~/mnt\n  cp -r MODEL ~/mnt/main/ && mountctl log");
   return text;
 }
 
@@ -112,7 +114,9 @@ Exit run_words(std::vector<std::string> words) {
 }
 
 // Whatever is under way is safe to stop anywhere: a repository is never half changed.
-void interrupted(int) { ::_exit(static_cast<int>(Exit::interrupted)); }
+void interrupted(int) {
+  ::_exit(static_cast<int>(Exit::interrupted));
+}
 
 // Each staged file that is open takes a descriptor.
 void raise_file_limit() {
@@ -128,6 +132,7 @@ void raise_file_limit() {
 int main(int count, char** words) {
   ::signal(SIGINT, wfs::interrupted);
   wfs::raise_file_limit();
-  return static_cast<int>(wfs::guarded(
-      [&] { return wfs::run_words({words + std::min(count, 1), words + count}); }));
+  return static_cast<int>(wfs::guarded([&] {
+    return wfs::run_words({words + std::min(count, 1), words + count});
+  }));
 }

@@ -2,7 +2,7 @@
 
 #include <spawn.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -92,8 +92,9 @@ stdfs::path mountpoint_of(const std::string& path) {
 }
 
 bool is_stale(const stdfs::path& mountpoint) {
-  struct ::stat status {};
-  return ::stat(mountpoint.c_str(), &status) != 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+  // The kernel always asks the daemon for this; attributes it may still have in its cache.
+  struct ::statvfs space {};
+  return ::statvfs(mountpoint.c_str(), &space) != 0 && (errno == ENOTCONN || errno == ECONNABORTED);
 }
 
 void unmount(const stdfs::path& mountpoint, Unmount how) {

@@ -1,5 +1,5 @@
-// The mounts of this machine as the kernel lists them; looking at the list never touches a mount, so a dead one
-// cannot hang it. One thread.
+// The mounts of this machine as the kernel lists them; looking at the list never touches a mount,
+// so a dead one cannot hang it. One thread.
 #pragma once
 
 #include <optional>
@@ -24,7 +24,8 @@ std::vector<MountEntry> all_mounts();
 // The mount that shows at `path`, if that is a mount point; entries of automounters do not count.
 std::optional<MountEntry> mount_at(const stdfs::path& path);
 
-// `path` without "..", "." and symlinks, except that its last part is not looked at: it may be a dead mount.
+// `path` without "..", "." and symlinks, except that its last part is not looked at: it may be a
+// dead mount.
 stdfs::path mountpoint_of(const std::string& path);
 
 // Whether the daemon behind the mount is gone.

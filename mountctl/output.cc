@@ -24,13 +24,17 @@ void print(std::string_view line) {
   write_out(as_bytes("\n"));
 }
 
-void print_raw(Bytes bytes) { write_out(bytes); }
+void print_raw(Bytes bytes) {
+  write_out(bytes);
+}
 
 void say(const Common& common, std::string_view text) {
   if (!common.quiet) warn(text);
 }
 
-void warn(std::string_view text) { std::fputs(cat(text, '\n').c_str(), stderr); }
+void warn(std::string_view text) {
+  std::fputs(cat(text, '\n').c_str(), stderr);
+}
 
 std::string size_text(std::uint64_t bytes) {
   static constexpr std::array<const char*, 6> units = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
@@ -62,7 +66,9 @@ std::string printable(std::string_view text) {
   return shown;
 }
 
-std::string first_line(std::string_view text) { return printable(text.substr(0, text.find('\n'))); }
+std::string first_line(std::string_view text) {
+  return printable(text.substr(0, text.find('\n')));
+}
 
 Progress::Progress(const Common& common, std::string what)
     : what_(std::move(what)), shown_(!common.quiet && ::isatty(STDERR_FILENO) == 1) {}

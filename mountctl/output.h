@@ -10,13 +10,13 @@
 
 namespace wfs {
 
-void print(std::string_view line);      // with a newline
-void print_raw(Bytes bytes);            // as it is
-void say(const Common& common, std::string_view text);   // talk; nothing with --quiet
-void warn(std::string_view text);       // trouble; always
+void print(std::string_view line);                      // with a newline
+void print_raw(Bytes bytes);                            // as it is
+void say(const Common& common, std::string_view text);  // talk; nothing with --quiet
+void warn(std::string_view text);                       // trouble; always
 
-std::string size_text(std::uint64_t bytes);        // "1.4 GiB"
-std::string local_time_text(std::int64_t time_ns); // "2026-11-20 12:00:00"
+std::string size_text(std::uint64_t bytes);         // "1.4 GiB"
+std::string local_time_text(std::int64_t time_ns);  // "2026-11-20 12:00:00"
 
 // Text from a repository with what would steer a terminal shown as '?'.
 std::string printable(std::string_view text);

@@ -47,14 +47,14 @@ std::string health_text(const std::string& health) {
 
 Row row_of(const SegmentReport& segment, Columns columns) {
   Row row = {segment.dtype.empty() ? "(other bytes)" : printable(segment.name), segment.dtype,
-             segment.dtype.empty() ? "" : shape_text(segment.shape),
-             size_text(segment.plain_bytes), size_text(segment.stored_bytes)};
+             segment.dtype.empty() ? "" : shape_text(segment.shape), size_text(segment.plain_bytes),
+             size_text(segment.stored_bytes)};
   if (columns == Columns::tensors) {
     row.push_back(health_text(segment.health));
   } else {
-    row.push_back(cat(segment.blocks, " blocks",
-                      segment.shared_blocks > 0 ? cat(", ", segment.shared_blocks, " shared")
-                                                : std::string()));
+    row.push_back(cat(
+        segment.blocks, " blocks",
+        segment.shared_blocks > 0 ? cat(", ", segment.shared_blocks, " shared") : std::string()));
     row.push_back(segment.encodings);
   }
   return row;

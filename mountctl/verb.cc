@@ -6,11 +6,16 @@ namespace wfs {
 
 Exit exit_of(Errc code) noexcept {
   switch (code) {
-    case Errc::corrupt: return Exit::integrity;
-    case Errc::locked: return Exit::locked;
-    case Errc::no_repository: return Exit::no_repository;
-    case Errc::not_mounted: return Exit::not_mounted;
-    default: return Exit::failed;
+    case Errc::corrupt:
+      return Exit::integrity;
+    case Errc::locked:
+      return Exit::locked;
+    case Errc::no_repository:
+      return Exit::no_repository;
+    case Errc::not_mounted:
+      return Exit::not_mounted;
+    default:
+      return Exit::failed;
   }
 }
 
@@ -20,21 +25,24 @@ std::span<const Verb> all_verbs() {
            "mountctl init ~/models", add_init},
       Verb{"mount", "Show a repository as a folder",
            "Returns when the mount answers; the daemon then runs in the background and writes\n"
-           "REPOSITORY/daemon.log. A mount point left over from a daemon that is gone is unmounted first.",
+           "REPOSITORY/daemon.log. A mount point left over from a daemon that is gone is unmounted "
+           "first.",
            "mountctl mount ~/models ~/mnt --settle 5", add_mount},
-      Verb{"umount", "End a mount", "Waits until the daemon has written everything out and is gone.",
+      Verb{"umount", "End a mount",
+           "Waits until the daemon has written everything out and is gone.",
            "mountctl umount ~/mnt", add_umount},
       Verb{"status", "What is mounted, and what is still to be committed or encoded", "",
            "mountctl status --wait --json", add_status},
       Verb{"commit", "Commit what a branch holds now, without waiting for it to settle",
            "Prints the id of the commit. Needs the mount.",
            "mountctl commit -m 'lr 3e-5, 3 epochs' -b main", add_commit},
-      Verb{"log", "List commits, newest first",
-           "Without a revision: the commits of all branches.",
+      Verb{"log", "List commits, newest first", "Without a revision: the commits of all branches.",
            "mountctl log main -n 10 --json", add_log},
       Verb{"show", "Show a commit, or a file of one",
-           "REV names a commit: a branch, a tag, latest, latest-complete, 4 or more digits of an id, then\n"
-           "any of ~N, ^N, @{2026-11-20T12:00}, @{5.minutes.ago}, @{1}. Of a file with tensors the tensors\n"
+           "REV names a commit: a branch, a tag, latest, latest-complete, 4 or more digits of an "
+           "id, then\n"
+           "any of ~N, ^N, @{2026-11-20T12:00}, @{5.minutes.ago}, @{1}. Of a file with tensors the "
+           "tensors\n"
            "are shown; any other file is written to standard output as it is.",
            "mountctl show main~1:minilm/model.safetensors", add_show},
       Verb{"branch", "List, make or delete branches",
@@ -49,7 +57,8 @@ std::span<const Verb> all_verbs() {
            "The old index is kept beside it as index.sqlite.old.", "mountctl rebuild -r ~/models",
            add_rebuild},
       Verb{"import", "Commit a folder or a file from outside",
-           "Does what `cp -a DIR MOUNT/BRANCH/` and a commit would, with or without a mount. DIR/. puts\n"
+           "Does what `cp -a DIR MOUNT/BRANCH/` and a commit would, with or without a mount. DIR/. "
+           "puts\n"
            "what is in DIR into the branch itself.",
            "mountctl import ~/downloads/minilm -b main -m 'as published'", add_import},
       Verb{"export", "Write a commit as plain files",

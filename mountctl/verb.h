@@ -1,5 +1,5 @@
-// What a verb of mountctl is: its name, its help, its options and its work; and what every verb shares: the exit
-// statuses and the common options. One thread.
+// What a verb of mountctl is: its name, its help, its options and its work; and what every verb
+// shares: the exit statuses and the common options. One thread.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -16,10 +16,10 @@ enum class Exit : int {
   ok = 0,
   failed = 1,
   usage = 2,
-  partly = 3,         // some of it was done
+  partly = 3,  // some of it was done
   no_repository = 10,
   locked = 11,
-  integrity = 12,     // what is stored is damaged
+  integrity = 12,  // what is stored is damaged
   not_mounted = 13,
   interrupted = 130,
 };
@@ -39,7 +39,8 @@ struct Verb {
   const char* summary;
   const char* details;  // more lines for the help; may be empty
   const char* example;
-  // Adds the options and arguments of the verb to `app` and gives its work. `common` outlives the run.
+  // Adds the options and arguments of the verb to `app` and gives its work. `common` outlives the
+  // run.
   Run (*add)(CLI::App& app, const Common& common);
 };
 

@@ -18,12 +18,15 @@ std::string line_of(const Json& json) {
 void print_findings(const CheckReport& report, const Common& common) {
   for (const Finding& finding : report.findings) {
     if (common.json) {
-      print(line_of({{"object", finding.object}, {"name", finding.name}, {"what", finding.what},
+      print(line_of({{"object", finding.object},
+                     {"name", finding.name},
+                     {"what", finding.what},
                      {"paths", finding.paths}}));
       continue;
     }
     print(cat(finding.object, ' ', printable(finding.name), ": ", printable(finding.what)));
-    for (const std::string& path : finding.paths) print(cat("    cannot be read: ", printable(path)));
+    for (const std::string& path : finding.paths)
+      print(cat("    cannot be read: ", printable(path)));
   }
 }
 
@@ -32,16 +35,19 @@ Exit run_check(CheckDepth depth, const Common& common) {
   CheckReport report;
   {
     Progress progress(common, "checking");
-    report = check(repository, depth, [&](std::uint64_t done, std::uint64_t total) {
-      progress.show(done, total);
-    });
+    report = check(repository, depth,
+                   [&](std::uint64_t done, std::uint64_t total) { progress.show(done, total); });
   }
   print_findings(report, common);
   if (common.json) {
-    print(line_of({{"ok", report.findings.empty()}, {"findings", report.findings.size()},
-                   {"commits", report.commits}, {"trees", report.trees},
-                   {"contents", report.contents}, {"blocks", report.blocks},
-                   {"packs", report.packs}, {"bytes_read", report.bytes_read}}));
+    print(line_of({{"ok", report.findings.empty()},
+                   {"findings", report.findings.size()},
+                   {"commits", report.commits},
+                   {"trees", report.trees},
+                   {"contents", report.contents},
+                   {"blocks", report.blocks},
+                   {"packs", report.packs},
+                   {"bytes_read", report.bytes_read}}));
   }
   say(common, cat(report.commits, " commits, ", report.trees, " trees, ", report.contents,
                   " contents, ", report.blocks, " blocks in ", report.packs, " packs",
@@ -50,8 +56,10 @@ Exit run_check(CheckDepth depth, const Common& common) {
                   report.findings.empty() ? ": all is well"
                                           : cat(": ", report.findings.size(), " findings")));
   if (report.findings.empty()) return Exit::ok;
-  warn("mountctl: the repository is damaged; what is not named above can be read. Copy the packs that are named "
-       "from a backup, or, if only the index is, run `mountctl rebuild`");
+  warn(
+      "mountctl: the repository is damaged; what is not named above can be read. Copy the packs "
+      "that are named "
+      "from a backup, or, if only the index is, run `mountctl rebuild`");
   return Exit::integrity;
 }
 
@@ -60,17 +68,21 @@ Exit run_rebuild(const Common& common) {
   Rebuilt rebuilt;
   {
     Progress progress(common, "reading packs");
-    rebuilt = rebuild(repository, [&](std::uint64_t done, std::uint64_t total) {
-      progress.show(done, total);
-    });
+    rebuilt = rebuild(repository,
+                      [&](std::uint64_t done, std::uint64_t total) { progress.show(done, total); });
   }
   if (common.json) {
-    print(line_of({{"packs", rebuilt.packs}, {"blocks", rebuilt.blocks},
-                   {"contents", rebuilt.contents}, {"trees", rebuilt.trees},
-                   {"commits", rebuilt.commits}, {"refs", rebuilt.refs}, {"lost", rebuilt.lost}}));
+    print(line_of({{"packs", rebuilt.packs},
+                   {"blocks", rebuilt.blocks},
+                   {"contents", rebuilt.contents},
+                   {"trees", rebuilt.trees},
+                   {"commits", rebuilt.commits},
+                   {"refs", rebuilt.refs},
+                   {"lost", rebuilt.lost}}));
   }
-  say(common, cat("made the index anew: ", rebuilt.commits, " commits, ", rebuilt.contents,
-                  " contents, ", rebuilt.refs, " branches and tags, from ", rebuilt.packs, " packs"));
+  say(common,
+      cat("made the index anew: ", rebuilt.commits, " commits, ", rebuilt.contents, " contents, ",
+          rebuilt.refs, " branches and tags, from ", rebuilt.packs, " packs"));
   for (const std::string& line : rebuilt.lost) warn(cat("mountctl: not brought back: ", line));
   return rebuilt.lost.empty() ? Exit::ok : Exit::partly;
 }

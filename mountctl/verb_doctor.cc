@@ -45,8 +45,9 @@ Diagnosis look_at_device() {
   if (device) return {Verdict::ok, "/dev/fuse", "can be opened"};
   const std::string reason = std::generic_category().message(errno);
   return {Verdict::trouble, "/dev/fuse",
-          cat(reason, "; `modprobe fuse`, or start the container with --device /dev/fuse --cap-add "
-                      "SYS_ADMIN; as root, `chmod 666 /dev/fuse`")};
+          cat(reason,
+              "; `modprobe fuse`, or start the container with --device /dev/fuse --cap-add "
+              "SYS_ADMIN; as root, `chmod 666 /dev/fuse`")};
 }
 
 Diagnosis look_at_fusermount() {
@@ -63,8 +64,9 @@ Diagnosis look_at_allow_other() {
       return {Verdict::ok, "user_allow_other", "is set: users may mount with --allow-other"};
     }
   }
-  return {::geteuid() == 0 ? Verdict::ok : Verdict::warning, "user_allow_other",
-          "is not in /etc/fuse.conf: only root can mount with --allow-other; root can add the line"};
+  return {
+      ::geteuid() == 0 ? Verdict::ok : Verdict::warning, "user_allow_other",
+      "is not in /etc/fuse.conf: only root can mount with --allow-other; root can add the line"};
 }
 
 Diagnosis look_at_read_ahead(const MountEntry& mount) {
@@ -83,10 +85,10 @@ void look_at_mounts(std::vector<Diagnosis>& found) {
   for (const MountEntry& mount : all_mounts()) {
     if (mount.type != weightfs_type) continue;
     if (is_stale(mount.path)) {
-      found.push_back({Verdict::trouble, mount.path.native(),
-                       cat("its daemon is gone; run `mountctl mount ", mount.source, ' ',
-                           mount.path.native(), "`, which heals it, or `mountctl umount ",
-                           mount.path.native(), "`")});
+      found.push_back(
+          {Verdict::trouble, mount.path.native(),
+           cat("its daemon is gone; run `mountctl mount ", mount.source, ' ', mount.path.native(),
+               "`, which heals it, or `mountctl umount ", mount.path.native(), "`")});
     } else {
       found.push_back({Verdict::ok, mount.path.native(), cat("shows ", mount.source)});
       found.push_back(look_at_read_ahead(mount));
@@ -103,13 +105,14 @@ Diagnosis look_at_space(const stdfs::path& repository) {
   constexpr std::uint64_t enough = 1ull << 30;
   if (free >= enough) return {Verdict::ok, "disk space", cat(size_text(free), " free")};
   return {Verdict::warning, "disk space",
-          cat("only ", size_text(free), " free under ", repository.native(), "; writers get ENOSPC soon")};
+          cat("only ", size_text(free), " free under ", repository.native(),
+              "; writers get ENOSPC soon")};
 }
 
 Diagnosis look_at_backlog(const stdfs::path& path) {
   Repository repository(path, Repository::Access::read);
-  const auto contents = repository.catalog().read(
-      [](Database& database) { return count_staged_contents(database); });
+  const auto contents =
+      repository.catalog().read([](Database& database) { return count_staged_contents(database); });
   const std::string text = cat(contents, " contents to encode, ",
                                size_text(repository.staging().local_bytes()), " staged");
   if (contents == 0 || ControlClient::connect(path)) return {Verdict::ok, "staging", text};
@@ -143,10 +146,11 @@ Exit run_doctor(const Common& common) {
     const std::string name = verdict_names[static_cast<std::size_t>(verdict)];
     trouble = trouble || verdict == Verdict::trouble;
     if (common.json) {
-      print(Json{{"verdict", name}, {"subject", subject}, {"text", text}}
-                .dump(-1, ' ', false, Json::error_handler_t::replace));
+      print(Json{{"verdict", name}, {"subject", subject}, {"text", text}}.dump(
+          -1, ' ', false, Json::error_handler_t::replace));
     } else if (!common.quiet || verdict != Verdict::ok) {
-      print(cat(name, std::string(9 - name.size(), ' '), printable(subject), ": ", printable(text)));
+      print(
+          cat(name, std::string(9 - name.size(), ' '), printable(subject), ": ", printable(text)));
     }
   }
   return trouble ? Exit::failed : Exit::ok;

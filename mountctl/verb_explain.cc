@@ -17,8 +17,7 @@ namespace {
 // What the mount says of a file in it.
 std::optional<ContentId> told_content(const stdfs::path& file) {
   std::array<char, 80> text{};
-  const auto length =
-      ::getxattr(file.c_str(), "user.weightfs.sha256", text.data(), text.size());
+  const auto length = ::getxattr(file.c_str(), "user.weightfs.sha256", text.data(), text.size());
   if (length <= 0) return std::nullopt;
   return id_of_hex<ContentId>(std::string_view(text.data(), static_cast<std::size_t>(length)));
 }
@@ -56,8 +55,8 @@ ContentId content_at(Repository& repository, const std::string& text) {
   }
   const auto entry = find_path(repository, resolve(repository, revision), *path);
   if (!entry) {
-    fail(Errc::not_found, cat("there is no ", *path, " in ", revision, "; `mountctl show ", revision,
-                              "` lists the files"));
+    fail(Errc::not_found, cat("there is no ", *path, " in ", revision, "; `mountctl show ",
+                              revision, "` lists the files"));
   }
   if (entry->kind != Kind::file) fail(Errc::invalid, cat(text, " is not a file; name one"));
   return entry->content;

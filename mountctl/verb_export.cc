@@ -20,7 +20,9 @@ Exit run_export(const std::string& revision, const std::string& folder, const Co
                            [&](std::uint64_t done) { progress.show(done, 0); });
   }
   if (common.json) {
-    print(Json{{"commit", hex(id)}, {"files", exported.files}, {"bytes", exported.bytes},
+    print(Json{{"commit", hex(id)},
+               {"files", exported.files},
+               {"bytes", exported.bytes},
                {"unreadable", exported.unreadable}}
               .dump(-1, ' ', false, Json::error_handler_t::replace));
   }

@@ -57,8 +57,8 @@ Exit import_through_mount(ControlClient& daemon, const Options& options, const C
     fail(Errc::not_found, cat("there is no branch ", options.branch, "; see `mountctl branch`"));
   }
   copy(options.source, folder);
-  const Json request = {{"verb", "commit"}, {"branch", options.branch},
-                        {"message", options.message}, {"author", ""}};
+  const Json request = {
+      {"verb", "commit"}, {"branch", options.branch}, {"message", options.message}, {"author", ""}};
   const auto reply =
       Json::parse(daemon.ask(request.dump(-1, ' ', false, Json::error_handler_t::replace)));
   return tell(reply.value("id", ""), reply.value("new", false), options, common);
@@ -86,8 +86,8 @@ Exit run_import(const Options& options, const Common& common) {
     const std::atomic<bool> stop = false;
     pack_pending(repository, pool, stop);
   }
-  return tell(committed ? hex(committed->id) : std::string(), committed && committed->is_new, options,
-              common);
+  return tell(committed ? hex(committed->id) : std::string(), committed && committed->is_new,
+              options, common);
 }
 
 }  // namespace

@@ -91,7 +91,8 @@ Run add_log(CLI::App& app, const Common& common) {
   auto options = std::make_shared<Options>();
   app.add_option("REV", options->revision, "Where to begin: a branch, tag or any revision");
   app.add_option("-n,--number", options->max, "How many at most")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40))->type_name("N");
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
   return [options, &common] { return run_log(*options, common); };
 }
 

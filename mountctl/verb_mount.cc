@@ -28,21 +28,24 @@ struct Options {
   std::string log = "info";
 };
 
-const std::map<std::string, Level> levels = {
-    {"error", Level::error}, {"warning", Level::warning}, {"info", Level::info},
-    {"debug", Level::debug}};
+const std::map<std::string, Level> levels = {{"error", Level::error},
+                                             {"warning", Level::warning},
+                                             {"info", Level::info},
+                                             {"debug", Level::debug}};
 
 void require_device() {
   const Fd device(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
   if (device) return;
   if (errno == ENOENT || errno == ENODEV || errno == ENXIO) {
-    fail(Errc::io, "/dev/fuse is missing, so nothing can be mounted; load it with `modprobe fuse`, or start "
-                   "the container with --device /dev/fuse --cap-add SYS_ADMIN");
+    fail(Errc::io,
+         "/dev/fuse is missing, so nothing can be mounted; load it with `modprobe fuse`, or start "
+         "the container with --device /dev/fuse --cap-add SYS_ADMIN");
   }
   const int reason = errno;
-  fail(Errc::denied, cat("/dev/fuse cannot be opened: ", std::generic_category().message(reason),
-                         "; make it readable and writable for you (`chmod 666 /dev/fuse` as root), or start "
-                         "the container with --device /dev/fuse"));
+  fail(Errc::denied,
+       cat("/dev/fuse cannot be opened: ", std::generic_category().message(reason),
+           "; make it readable and writable for you (`chmod 666 /dev/fuse` as root), or start "
+           "the container with --device /dev/fuse"));
 }
 
 void require_allow_other() {
@@ -52,16 +55,18 @@ void require_allow_other() {
     line.erase(std::remove(line.begin(), line.end(), ' '), line.end());
     if (line == "user_allow_other") return;
   }
-  fail(Errc::denied, "--allow-other needs the line user_allow_other in /etc/fuse.conf, which root can add");
+  fail(Errc::denied,
+       "--allow-other needs the line user_allow_other in /etc/fuse.conf, which root can add");
 }
 
 // Whether there is nothing to do: this repository shows there already. A dead mount is taken away.
 bool is_mounted_already(const stdfs::path& repository, const stdfs::path& mountpoint,
                         const Common& common) {
   auto mount = mount_at(mountpoint);
-  // A daemon that was killed a moment ago may still be answering its last request: whether it lives is told by
-  // the lock it holds.
-  const bool is_ours = mount && mount->type == weightfs_type && mount->source == repository.native();
+  // A daemon that was killed a moment ago may still be answering its last request: whether it lives
+  // is told by the lock it holds.
+  const bool is_ours =
+      mount && mount->type == weightfs_type && mount->source == repository.native();
   if (mount && (is_stale(mountpoint) || (is_ours && !Repository::holder(repository)))) {
     say(common, cat(mountpoint.native(), " was left by a daemon that is gone; unmounting it"));
     unmount(mountpoint, Unmount::lazily);
@@ -69,15 +74,16 @@ bool is_mounted_already(const stdfs::path& repository, const stdfs::path& mountp
   }
   if (!mount) return false;
   if (mount->type != weightfs_type) {
-    fail(Errc::busy, cat(mountpoint.native(), " is a mount point of another filesystem (", mount->type,
-                         "); choose an empty folder"));
+    fail(Errc::busy, cat(mountpoint.native(), " is a mount point of another filesystem (",
+                         mount->type, "); choose an empty folder"));
   }
   const auto shown = repository_around(mountpoint);
   std::error_code error;
   if (shown && stdfs::equivalent(*shown, repository, error)) return true;
-  fail(Errc::busy, cat(mountpoint.native(), " shows another repository already",
-                       shown ? cat(", ", shown->native()) : std::string(),
-                       "; choose another folder, or run `mountctl umount ", mountpoint.native(), "`"));
+  fail(Errc::busy,
+       cat(mountpoint.native(), " shows another repository already",
+           shown ? cat(", ", shown->native()) : std::string(),
+           "; choose another folder, or run `mountctl umount ", mountpoint.native(), "`"));
 }
 
 void require_empty_folder(const stdfs::path& mountpoint) {
@@ -88,13 +94,13 @@ void require_empty_folder(const stdfs::path& mountpoint) {
                               " does not exist; make it with `mkdir ", mountpoint.native(), "`"));
   }
   if (!stdfs::is_directory(status)) {
-    fail(Errc::not_folder, cat("the mount point ", mountpoint.native(),
-                               " is not a folder; choose an empty folder"));
+    fail(Errc::not_folder,
+         cat("the mount point ", mountpoint.native(), " is not a folder; choose an empty folder"));
   }
   if (!stdfs::is_empty(mountpoint, error)) {
     if (error) fail_errno(error.value(), cat("cannot look into ", mountpoint.native()));
-    fail(Errc::not_empty, cat("the mount point ", mountpoint.native(),
-                              " is not empty; choose an empty folder"));
+    fail(Errc::not_empty,
+         cat("the mount point ", mountpoint.native(), " is not empty; choose an empty folder"));
   }
 }
 
@@ -120,7 +126,8 @@ Exit run_mount(const Options& options, const Common& common) {
   const auto tell = [&] {
     if (common.json) {
       print(nlohmann::ordered_json{{"repository", mount.repository.native()},
-                                   {"mount", mount.mountpoint.native()}}.dump());
+                                   {"mount", mount.mountpoint.native()}}
+                .dump());
     }
   };
   if (is_mounted_already(mount.repository, mount.mountpoint, common)) {
@@ -139,10 +146,9 @@ Exit run_mount(const Options& options, const Common& common) {
     });
   }
   const pid_t caller = ::getpid();
-  const Exit status =
-      run_in_background(mount.repository / "daemon.log", [&](const std::function<void()>& ready) {
-        return serve(options, mount, ready);
-      });
+  const Exit status = run_in_background(
+      mount.repository / "daemon.log",
+      [&](const std::function<void()>& ready) { return serve(options, mount, ready); });
   if (::getpid() != caller) return status;  // this is the daemon, at its end
   say(common, told);
   tell();
@@ -158,15 +164,19 @@ Run add_mount(CLI::App& app, const Common& common) {
   app.add_flag("--foreground", options->foreground, "Stay, and log to standard error");
   app.add_option("--settle", options->settle,
                  "Seconds without a change after which a branch is committed (2)")
-      ->check(CLI::Range(0.0, 86'400.0))->type_name("SECONDS");
+      ->check(CLI::Range(0.0, 86'400.0))
+      ->type_name("SECONDS");
   app.add_option("--capture", options->capture,
                  "When commits appear by themselves: settle, close (at once) or manual")
-      ->check(CLI::IsMember({"settle", "close", "manual"}))->type_name("MODE");
+      ->check(CLI::IsMember({"settle", "close", "manual"}))
+      ->type_name("MODE");
   app.add_flag("--allow-other", options->allow_other, "Let other users see the mount");
   app.add_option("--read-ahead", options->read_ahead, "What the kernel reads ahead (1024)")
-      ->check(CLI::Range(0u, 1u << 20))->type_name("KIB");
+      ->check(CLI::Range(0u, 1u << 20))
+      ->type_name("KIB");
   app.add_option("--log", options->log, "error, warning, info or debug")
-      ->check(CLI::IsMember(levels))->type_name("LEVEL");
+      ->check(CLI::IsMember(levels))
+      ->type_name("LEVEL");
   return [options, &common] { return run_mount(*options, common); };
 }
 

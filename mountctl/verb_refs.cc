@@ -26,7 +26,8 @@ std::string line_of(const Json& json) {
 
 void list(const stdfs::path& path, RefKind kind, const Common& common) {
   Repository repository(path, Repository::Access::read);
-  const auto refs = repository.catalog().read([](Database& database) { return all_refs(database); });
+  const auto refs =
+      repository.catalog().read([](Database& database) { return all_refs(database); });
   for (const Ref& ref : refs) {
     if (ref.kind != kind) continue;
     const std::string tip = ref.tip ? hex(*ref.tip) : std::string();
@@ -47,8 +48,8 @@ std::optional<CommitId> resolve_at(const stdfs::path& path,
 
 void make_branch(const stdfs::path& path, const std::string& name, std::optional<CommitId> tip) {
   if (auto daemon = ControlClient::connect(path)) {
-    daemon->ask(line_of(
-        {{"verb", "branch"}, {"name", name}, {"from", tip ? hex(*tip) : std::string()}}));
+    daemon->ask(
+        line_of({{"verb", "branch"}, {"name", name}, {"from", tip ? hex(*tip) : std::string()}}));
     return;
   }
   Repository repository(path, Repository::Access::write);
@@ -64,7 +65,8 @@ void remove_branch(const stdfs::path& path, const std::string& name) {
   const bool uncommitted = repository.catalog().read(
       [&](Database& database) { return has_uncommitted(database, name); });
   if (uncommitted) {
-    fail(Errc::busy, cat("branch ", name, " holds changes that are not committed; mount the repository and "
+    fail(Errc::busy, cat("branch ", name,
+                         " holds changes that are not committed; mount the repository and "
                          "let them be committed first"));
   }
   delete_branch(repository, name);

@@ -17,8 +17,8 @@ void print_files(const std::vector<ListedFile>& files) {
   for (const auto& [path, entry] : files) {
     const bool is_link = entry.kind == Kind::symlink;
     const std::string size = is_link ? "link" : size_text(entry.size);
-    print(cat(std::string(size.size() < 10 ? 10 - size.size() : 0, ' '), size, "  ", printable(path),
-              is_link ? cat(" -> ", printable(entry.target)) : std::string(),
+    print(cat(std::string(size.size() < 10 ? 10 - size.size() : 0, ' '), size, "  ",
+              printable(path), is_link ? cat(" -> ", printable(entry.target)) : std::string(),
               entry.executable ? " *" : ""));
   }
 }
@@ -91,15 +91,19 @@ Exit run_show(const std::string& text, const Common& common) {
   }
   const auto entry = find_path(repository, id, *path);
   if (!entry) {
-    fail(Errc::not_found, cat("there is no ", *path, " in ", revision, "; `mountctl show ", revision,
-                              "` lists the files"));
+    fail(Errc::not_found, cat("there is no ", *path, " in ", revision, "; `mountctl show ",
+                              revision, "` lists the files"));
   }
   switch (entry->kind) {
-    case Kind::folder: show_folder(repository, entry->tree, common); break;
-    case Kind::file: show_file(repository, *entry, common); break;
+    case Kind::folder:
+      show_folder(repository, entry->tree, common);
+      break;
+    case Kind::file:
+      show_file(repository, *entry, common);
+      break;
     case Kind::symlink:
       print(common.json ? Json{{"target", entry->target}}.dump(-1, ' ', false,
-                                                                Json::error_handler_t::replace)
+                                                               Json::error_handler_t::replace)
                         : printable(entry->target));
       break;
   }

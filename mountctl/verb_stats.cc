@@ -23,7 +23,8 @@ Exit run_stats(const Common& common) {
     print(stats_json(stats));
     return Exit::ok;
   }
-  print(cat("commits   ", stats.commits, " on ", stats.branches, " branches, ", stats.tags, " tags"));
+  print(
+      cat("commits   ", stats.commits, " on ", stats.branches, " branches, ", stats.tags, " tags"));
   print(cat("files     ", size_text(stats.logical_bytes), " in all commits together"));
   print(cat("contents  ", stats.contents, ", ", size_text(stats.content_bytes)));
   print(cat("blocks    ", stats.blocks, " in ", stats.packs, " packs"));

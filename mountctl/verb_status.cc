@@ -56,8 +56,9 @@ void print_state(const Json& state) {
               writers > 0 ? cat(", ", writers, " open for writing") : std::string()));
   }
   print(cat("to commit   ", state.value("pending_commits", std::uint64_t{0})));
-  print(cat("to encode   ", state.value("staged_contents", std::uint64_t{0}), " contents; staged on disk: ",
-            size_text(state.value("staged_bytes", std::uint64_t{0}))));
+  print(
+      cat("to encode   ", state.value("staged_contents", std::uint64_t{0}),
+          " contents; staged on disk: ", size_text(state.value("staged_bytes", std::uint64_t{0}))));
   if (!text("last_error").empty()) print(cat("last error  ", printable(text("last_error"))));
   if (const auto damage = state.find("damage"); damage != state.end() && !damage->empty()) {
     print(cat("damaged     ", damage->size(), " blocks; run `mountctl check --data`"));
@@ -67,10 +68,12 @@ void print_state(const Json& state) {
 Exit run_status(bool wait, const Common& common) {
   const stdfs::path repository = find_repository(common);
   auto daemon = ControlClient::connect(repository);
-  Json state = daemon ? Json::parse(daemon->ask(wait ? R"({"verb":"wait"})" : R"({"verb":"status"})"))
-                      : state_without_mount(repository);
+  Json state = daemon
+                   ? Json::parse(daemon->ask(wait ? R"({"verb":"wait"})" : R"({"verb":"status"})"))
+                   : state_without_mount(repository);
   state.erase("ok");
-  Json whole = {{"repository", stdfs::canonical(repository).native()}, {"mounted", daemon.has_value()}};
+  Json whole = {{"repository", stdfs::canonical(repository).native()},
+                {"mounted", daemon.has_value()}};
   whole.update(state);
   if (common.json) {
     print(whole.dump(-1, ' ', false, Json::error_handler_t::replace));

@@ -52,15 +52,15 @@ def test_kill_right_after_the_copy(repo, minilm):
 
 
 def test_export_and_import_give_the_same_files(unmounted, scratch, minilm):
-    done = unmounted.ctl("import", minilm, "-b", "main", "-m", "imported")
+    done = unmounted.ctl("import", f"{minilm}/.", "-b", "main", "-m", "imported")
     commit = unmounted.commits()[0]
     assert commit["message"] == "imported" and commit["id"] in done.stdout
     unmounted.ctl("export", "main", scratch / "out")
-    wfs.assert_same_tree(minilm, scratch / "out" / minilm.name)
+    wfs.assert_same_tree(minilm, scratch / "out")
     unmounted.mount()
-    wfs.assert_same_tree(minilm, unmounted.at(commit["id"]) / minilm.name)
-    wfs.assert_same_tree(minilm, unmounted.branch() / minilm.name)
-    weights = unmounted.at(commit["id"]) / minilm.name / "model.safetensors"
+    wfs.assert_same_tree(minilm, unmounted.at(commit["id"]))
+    wfs.assert_same_tree(minilm, unmounted.branch())
+    weights = unmounted.at(commit["id"]) / "model.safetensors"
     explained = unmounted.ctl("explain", weights).stdout
     assert "safetensors" in explained
 
