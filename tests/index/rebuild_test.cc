@@ -187,8 +187,8 @@ TEST_F(RebuildTest, CommitsWhoseContentIsStillStagedAreKept) {
   const Buffer good = weights(100'000, 1);
   const Buffer bad = weights(100'000, 2);
   commit_files({{"good", good}, {"bad", bad}});
-  const auto staged = repository().contents().staged(content_of(bad));
-  const stdfs::path local = path() / "staging" / std::to_string(static_cast<int>(staged->id()));
+  const StagedId staged = repository().contents().staged(content_of(bad))->id();
+  const stdfs::path local = path() / "staging" / std::to_string(static_cast<int>(staged));
   const Buffer whole = read_file(local);
   write_fully(open_file(local, O_RDWR), 5000, as_bytes("damage"));
   EXPECT_EQ(pack().failed, 1u);
