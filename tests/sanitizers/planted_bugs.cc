@@ -9,7 +9,8 @@ namespace {
 int use_after_free() {
   auto* number = new int(1);
   delete number;
-  return *static_cast<volatile int*>(number) == 1 ? 0 : 0;
+  static_cast<void>(*static_cast<volatile int*>(number));
+  return 0;
 }
 
 int signed_overflow() {
@@ -20,16 +21,18 @@ int signed_overflow() {
 
 int leak() {
   auto* volatile lost = new char[100];
+  if (lost == nullptr) return 1;
   lost = nullptr;
   return 0;
 }
 
 int data_race() {
-  int shared = 0;
-  std::thread other([&shared] {
-    for (int i = 0; i < 10'000; ++i) ++*static_cast<volatile int*>(&shared);
-  });
-  for (int i = 0; i < 10'000; ++i) ++*static_cast<volatile int*>(&shared);
+  volatile int shared = 0;
+  const auto count = [&shared] {
+    for (int i = 0; i < 10'000; ++i) shared = shared + 1;
+  };
+  std::thread other(count);
+  count();
   other.join();
   return 0;
 }
