@@ -235,7 +235,8 @@ def test_a_stale_mount_point_is_healed(repo):
     repo.kill9()
     with pytest.raises(OSError) as gone:
         os.listdir(repo.mnt)
-    assert gone.value.errno == errno.ENOTCONN
+    # The first request after the end may be told that it was aborted.
+    assert gone.value.errno in (errno.ENOTCONN, errno.ECONNABORTED)
     repo.mount()
     assert (repo.at(commit) / "f").read_bytes() == b"x"
 
