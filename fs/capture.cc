@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "index/commit_rows.h"
 #include "index/content_rows.h"
@@ -223,18 +224,16 @@ void Capture::after_commit(const Job& job, const Committed& committed) {
   {
     auto shared = shared_.lock();
     shared->last_error.clear();
-    if (committed.is_new) {
-      shared->pack_wanted = true;
-      listener = shared->listener;
-    }
+    shared->pack_wanted = true;
+    if (committed.is_new) listener = shared->listener;
     if (const auto at = shared->branches.find(job.branch); at != shared->branches.end()) {
       working = at->second;
     }
   }
   if (working) working->after_commit(committed, job.stamp);
+  wake_pack_.notify_one();
   if (!committed.is_new) return;
   log(Level::info, cat("branch ", job.branch, ": commit ", hex(committed.id)));
-  wake_pack_.notify_one();
   if (listener) listener(job.branch, committed.id);
 }
 
@@ -309,8 +308,11 @@ void Capture::save_all(Durability durability) {
   for (const auto& working : branches()) working->save(durability);
   if (dropped.empty()) return;
   repository_.catalog().write(durability, [&](Database& database) {
+    // Whoever held them: the bytes of a content stay until they are packed.
+    std::erase_if(dropped, [&](StagedId id) { return is_staged_content(database, id); });
     for (const StagedId id : dropped) delete_staged(database, id);
   });
+  fault_point("capture.before_remove");
   repository_.staging().remove(dropped);
 }
 

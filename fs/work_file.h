@@ -28,7 +28,7 @@ struct WorkFile {
   Version current;
   std::optional<Version> complete;
   std::int64_t complete_mtime_ns = 0;
-  std::uint64_t completed = 0;    // stamp of the last completion; 0: a commit holds it
+  std::uint64_t completed = 0;    // stamp of the last completion; 0: a cut holds it
   bool is_tensors = false;        // its first bytes are those of a known tensor format
   std::shared_ptr<const ByteSource> bytes;  // of current when that is a content; opened when first read
   unsigned writers = 0;           // open handles that may write, mapped ones included

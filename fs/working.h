@@ -192,6 +192,7 @@ class Working : public std::enable_shared_from_this<Working> {
   void drop_if_unused(Folders& all, NodeId id);
   void touch(Folders& all, Node& folder);            // something below changed
   void touch_parents(Folders& all, const Node& child);
+  static void drop_trees(Folders& all, Node& moved);
   void names_changed(Folders& all, Node& parent, std::string_view name, const Node& child);
   static Attributes attributes_of(const Node& node);
   bool is_history(Folders& all, const Node& parent, std::string_view name, const Node& child) const;
@@ -228,6 +229,7 @@ class Working : public std::enable_shared_from_this<Working> {
   // Gives the empty file `to` the bytes of `from` without copying them; false when they still change.
   bool share(Working& source, NodeId from, NodeId to);
   void note_write(NodeId file);
+  bool looks_like_tensors(NodeId file);
   void note_failure(NodeId file);
   void flush(NodeId file, bool writes);
   void release(NodeId file, OpenMode mode) noexcept;

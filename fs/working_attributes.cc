@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "fs/working.h"
+#include "index/content_rows.h"
 
 namespace wfs {
 
@@ -76,11 +77,20 @@ void Working::remove_xattr(NodeId id, std::string_view name) {
 }
 
 std::optional<ContentId> Working::content_of(NodeId id) {
-  auto all = folders_.lock();
-  const Node& of = node(*all, id);
-  if (of.kind != Kind::file || !of.file.complete) return std::nullopt;
-  const Version& complete = *of.file.complete;
-  return complete.staged ? complete.staged->content() : std::optional(complete.content);
+  std::optional<ContentId> content;
+  {
+    auto all = folders_.lock();
+    const Node& of = node(*all, id);
+    if (of.kind != Kind::file || !of.file.complete) return std::nullopt;
+    const Version& complete = *of.file.complete;
+    if (!complete.staged) return complete.content;
+    content = complete.staged->content();
+  }
+  // A commit that is under way knows the content before the index does.
+  if (!content) return std::nullopt;
+  const auto row = repository_.catalog().read(
+      [&](Database& database) { return find_content(database, *content); });
+  return row ? content : std::nullopt;
 }
 
 }  // namespace wfs

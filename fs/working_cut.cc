@@ -36,7 +36,7 @@ bool Working::is_model(const Folders& all, const Node& file) {
 }
 
 bool Working::is_uncut_model(const Folders& all, const Node& file) const {
-  return file.kind == Kind::file && file.file.complete && file.file.completed > all.cut_stamp &&
+  return file.kind == Kind::file && file.file.complete && file.file.completed > 0 &&
          is_model(all, file);
 }
 
@@ -45,19 +45,24 @@ std::optional<Committing> Working::protect(Folders& all, Node& file) {
   // Closed by its only writer: it is complete, though the kernel's release is still on its way.
   if (file.file.flushed) complete(all, file);
   if (!rules_.protects) return std::nullopt;
-  if (!file.file.complete || file.file.completed <= all.cut_stamp || !is_history(all, file)) {
+  if (!file.file.complete || file.file.completed == 0 || !is_history(all, file)) {
     return std::nullopt;
   }
   // A configuration beside a model belongs to it: a checkpoint is taken apart file by file.
   bool wanted = is_uncut_model(all, file);
   for (const NodeId id : file.parents) {
-    for (const auto& [name, entry] : node(all, id).entries) {
-      wanted = wanted || is_uncut_model(all, node(all, entry));
+    const Node& parent = node(all, id);
+    for (const auto& [name, entry] : parent.entries) {
+      const Node& beside = node(all, entry);
+      wanted = wanted || (is_uncut_model(all, beside) && is_history(all, parent, name, beside));
     }
   }
   if (!wanted) return std::nullopt;
   Cut cut = cut_now(all, "", "");
-  return rules_.submit(std::move(cut), all.cut_stamp);
+  Committing committing = rules_.submit(std::move(cut), all.cut_stamp);
+  // The cut leaves out what is below a temporary folder: there is nothing to wait for.
+  if (file.file.completed > 0) return std::nullopt;
+  return committing;
 }
 
 void Working::await_protected(NodeId file) {
@@ -101,7 +106,7 @@ CutFolder Working::cut_folder(Folders& all, const Node& of, const std::string& p
   CutFolder cut;
   cut.node = of.id;
   for (const auto& [name, id] : of.entries) {
-    const Node& child = node(all, id);
+    Node& child = node(all, id);
     const std::string child_path = path.empty() ? name : path + "/" + name;
     if (is_temporary_name(name)) continue;
     if (!all.ignore.empty() && all.ignore.ignored(child_path, child.kind == Kind::folder)) continue;
@@ -124,6 +129,7 @@ CutFolder Working::cut_folder(Folders& all, const Node& of, const std::string& p
       case Kind::file: {
         if (!child.file.complete) continue;
         const Version& complete = *child.file.complete;
+        child.file.completed = 0;
         entry.executable = (child.mode & S_IXUSR) != 0;
         entry.size = complete.size;
         if (child.file.writers > 0) entry.mtime_ns = child.file.complete_mtime_ns;

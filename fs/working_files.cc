@@ -210,10 +210,19 @@ void Working::flush(NodeId id, bool writes) {
   save(Durability::later);
 }
 
+bool Working::looks_like_tensors(NodeId id) {
+  try {
+    return starts_as_tensors(*readable(id));
+  } catch (const Error& error) {
+    // A file that cannot be read is closed like any other.
+    log(Level::warning, cat("branch ", branch_, ": ", error.what()));
+    return false;
+  }
+}
+
 void Working::release(NodeId id, OpenMode mode) noexcept {
   try {
-    bool is_tensors = false;
-    if (mode.writes) is_tensors = starts_as_tensors(*readable(id));
+    const bool is_tensors = mode.writes && looks_like_tensors(id);
     auto all = folders_.lock();
     Node& file = node(*all, id);
     if (mode.writes) {

@@ -175,6 +175,8 @@ void Working::refresh_ignored(Folders& all) {
   if (text == all.ignore_text) return;
   all.ignore = IgnoreRules(text);
   all.ignore_text = std::move(text);
+  // A branch that equals its tip was cut under these rules: nothing is to be looked at again.
+  if (root.tree) return;
   // What is history may differ anywhere: every folder is looked at again by the next cut.
   for (auto& [id, of] : all.nodes) {
     if (of.kind != Kind::folder || !of.tree) continue;

@@ -5,6 +5,15 @@
 
 namespace wfs {
 
+// What the ignore rules name depends on the path: no folder below has a tree any more, also not one that
+// changed while it was ignored.
+void Working::drop_trees(Folders& all, Node& moved) {
+  if (moved.kind != Kind::folder || all.ignore.empty()) return;
+  moved.tree.reset();
+  all.dirty.nodes.insert(moved.id);
+  for (const auto& [name, id] : moved.entries) drop_trees(all, node(all, id));
+}
+
 void Working::rename(NodeId from_folder, std::string_view from, NodeId to_folder,
                      std::string_view to, Existing existing) {
   if (!is_entry_name(to)) fail(to.size() > 255 ? Errc::name_too_long : Errc::invalid, "not a name");
@@ -34,6 +43,8 @@ void Working::rename(NodeId from_folder, std::string_view from, NodeId to_folder
     refuse_own_descendant(*replaced, source);
     drop_entry(*all, source, from, moved);
     drop_entry(*all, target, to, *replaced);
+    drop_trees(*all, moved);
+    drop_trees(*all, *replaced);
     put_entry(*all, source, from, *replaced);
     put_entry(*all, target, to, moved);
     return;
@@ -51,6 +62,7 @@ void Working::rename(NodeId from_folder, std::string_view from, NodeId to_folder
     drop_if_unused(*all, replaced->id);
   }
   drop_entry(*all, source, from, moved);
+  drop_trees(*all, moved);
   put_entry(*all, target, to, moved);
 }
 

@@ -1,5 +1,6 @@
 // Writing what changed in a working folder to its rows.
 #include "base/error.h"
+#include "base/fault.h"
 #include "fs/working.h"
 #include "index/staged_rows.h"
 #include "index/working_rows.h"
@@ -93,6 +94,7 @@ void Working::save(Durability durability) {
     all->saved_later = durability == Durability::later;
   }
   try {
+    fault_point("working.before_save");
     repository_.catalog().write(durability, [&](Database& database) {
       for (const auto& file : saved.nodes) {
         if (file.current) put_staged_chain(database, *file.current);

@@ -68,6 +68,12 @@ void Catalog::begin_write(std::unique_ptr<Database>& writer, Durability durabili
                                             : "PRAGMA synchronous = NORMAL");
 }
 
+void Catalog::commit(Transaction& transaction) {
+  fault_point("catalog.before_commit");
+  transaction.commit();
+  fault_point("catalog.after_commit");
+}
+
 Catalog::Borrowed::Borrowed(Catalog& catalog) : catalog_(catalog) {
   {
     auto readers = catalog_.readers_.lock();

@@ -48,10 +48,10 @@ class Catalog {
     Transaction transaction(**writer, Transaction::Mode::write);
     if constexpr (std::is_void_v<decltype(change(**writer))>) {
       change(**writer);
-      transaction.commit();
+      commit(transaction);
     } else {
       auto result = change(**writer);
-      transaction.commit();
+      commit(transaction);
       return result;
     }
   }
@@ -69,6 +69,7 @@ class Catalog {
   };
 
   void begin_write(std::unique_ptr<Database>& writer, Durability durability);
+  static void commit(Transaction& transaction);
 
   stdfs::path path_;
   Database::Access access_;

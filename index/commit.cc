@@ -90,9 +90,16 @@ TreeId write_folder(const CutFolder& folder, Written& written) {
   return id;
 }
 
+bool is_laid_over(const StagedFile& file, const StagedFile& base) {
+  for (auto at = file.staged_base(); at; at = at->staged_base()) {
+    if (at.get() == &base) return true;
+  }
+  return false;
+}
+
 // Puts the new contents into the index. What is stored already is not kept twice: those staged files are
 // given back, to be forwarded once the transaction holds.
-std::vector<std::shared_ptr<StagedFile>> insert_contents(Database& database,
+std::vector<std::shared_ptr<StagedFile>> insert_contents(Repository& repository, Database& database,
                                                          const Written& written) {
   std::vector<std::shared_ptr<StagedFile>> duplicates;
   for (const auto& [content, file] : written.staged) {
@@ -100,10 +107,17 @@ std::vector<std::shared_ptr<StagedFile>> insert_contents(Database& database,
     if (!row) {
       put_staged_chain(database, *file);
       insert_staged_content(database, content, file->size(), file->id());
-    } else if (row->staged != file->id() && !file->forwarded()) {
-      put_staged(database, {file->id(), file->size(), content, StagedId::none, file->size(), {}});
-      duplicates.push_back(file);
     }
+    if (!row || row->staged == file->id()) {
+      // Inside the transaction, so that packing, which comes after it, can take it back.
+      repository.contents().keep(content, file);
+      continue;
+    }
+    // The bytes of the content may be gathered from this very file.
+    const auto holder = repository.contents().staged(content);
+    if (file->forwarded() || (holder && is_laid_over(*holder, *file))) continue;
+    put_staged(database, {file->id(), file->size(), content, StagedId::none, file->size(), {}});
+    duplicates.push_back(file);
   }
   return duplicates;
 }
@@ -186,11 +200,12 @@ std::optional<Committed> commit(Repository& repository, const Cut& cut) {
         }
         const auto parent = ref->tip ? find_commit(database, *ref->tip) : std::nullopt;
         for (const auto& [id, record] : written.trees) insert_tree(database, id, record);
+        if (!parent && cut.root.entries.empty()) return std::nullopt;
+        // Also when nothing differs: the cut may have been committed by an attempt that failed after that.
+        duplicates = insert_contents(repository, database, written);
         if (parent && parent->commit.tree == tree) {
           return Committed{parent->id, false, std::move(written.folders)};
         }
-        if (!parent && cut.root.entries.empty()) return std::nullopt;
-        duplicates = insert_contents(database, written);
         const Commit commit = describe(repository, database, cut, written, tree, parent);
         const CommitId id = commit_id_of(record_of(commit));
         insert_commit(database, id, commit);
@@ -200,13 +215,11 @@ std::optional<Committed> commit(Repository& repository, const Cut& cut) {
         return Committed{id, true, std::move(written.folders)};
       });
   fault_point("commit.after_transaction");
-  if (!committed || !committed->is_new) return committed;
+  if (!committed) return committed;
   for (const auto& file : duplicates) {
-    file->forward(repository.contents().open(*file->content()));
-    written.staged.erase(*file->content());
-  }
-  for (const auto& [content, file] : written.staged) {
-    if (!file->forwarded()) repository.contents().keep(content, file);
+    // Packing that is between its transaction and forwarding this very file will do it.
+    auto bytes = repository.contents().open(*file->content());
+    if (bytes != file) file->forward(std::move(bytes));
   }
   return committed;
 }

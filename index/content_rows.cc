@@ -89,6 +89,12 @@ std::int64_t count_staged_contents(Database& database) {
   return one_number(database, "SELECT COUNT(*) FROM contents WHERE staged <> 0");
 }
 
+bool is_staged_content(Database& database, StagedId staged) {
+  auto query = database.prepare("SELECT 1 FROM contents WHERE staged <> 0 AND staged = ?");
+  query.bind(static_cast<std::int64_t>(staged));
+  return query.step();
+}
+
 void put_packed_content(Database& database, const ContentId& id, const SegmentMap& map,
                         std::uint64_t stored_bytes, std::string_view health) {
   std::vector<std::int64_t> numbers;

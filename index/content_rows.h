@@ -25,6 +25,7 @@ void insert_staged_content(Database& database, const ContentId& id, std::uint64_
                            StagedId staged);
 std::vector<ContentRow> staged_contents(Database& database);  // oldest first
 std::int64_t count_staged_contents(Database& database);
+bool is_staged_content(Database& database, StagedId staged);  // whether a content's bytes are there
 
 // Inserts the row of a packed content, or turns a staged one into it.
 void put_packed_content(Database& database, const ContentId& id, const SegmentMap& map,

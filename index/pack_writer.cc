@@ -55,6 +55,7 @@ void PackWriter::drain() {
 }
 
 std::uint64_t PackWriter::append(RecordHeader header, Bytes payload) {
+  fault_point("pack.before_append");
   header.payload_length = static_cast<std::uint32_t>(payload.size());
   put(bytes_of(header, payload));
   rows_.push_back({offset_, header});

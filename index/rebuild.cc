@@ -363,6 +363,7 @@ class Rebuild {
     const std::string log = paths_.index.string() + "-wal";
     if (stdfs::exists(log)) stdfs::rename(log, old + "-wal");
     stdfs::remove(paths_.index.string() + "-shm");
+    fault_point("rebuild.before_publish");
     const Fd index = open_file(new_index_, O_RDWR);
     publish(index, new_index_, paths_.index);
   }

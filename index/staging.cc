@@ -12,6 +12,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/log.h"
 
 namespace wfs {
@@ -22,7 +23,10 @@ StagedFile::StagedFile(Staging& staging, StagedId id, std::shared_ptr<const Fd> 
 StagedFile::~StagedFile() {
   if (staging_.closing_) return;
   auto state = staging_.state_.lock();
-  state->files.erase(static_cast<std::int64_t>(id_));
+  // Taken up again meanwhile, from its row: then it is in use.
+  const auto at = state->files.find(static_cast<std::int64_t>(id_));
+  if (at == state->files.end() || !at->second.expired()) return;
+  state->files.erase(at);
   state->dropped.push_back(id_);
 }
 
@@ -155,6 +159,7 @@ void StagedFile::sync() {
     local = local_;
     base = base_.staged;
   }
+  fault_point("staging.before_sync");
   if (local) sync_file(*local);
   // What shows through from a staged base is as much part of the file.
   if (base) const_cast<StagedFile&>(*base).sync();
@@ -199,6 +204,7 @@ std::optional<ContentId> StagedFile::content() const {
 
 void StagedFile::forward(std::shared_ptr<const ByteSource> packed) {
   expects(frozen_ && packed.get() != this, "a staged file is forwarded to other bytes");
+  fault_point("staging.before_forward");
   const std::unique_lock lock(mutex_);
   expects(content_.has_value(), "a staged file is forwarded to its content");
   local_ = nullptr;
@@ -255,11 +261,14 @@ stdfs::path Staging::path_of(StagedId id) const {
 std::shared_ptr<StagedFile> Staging::adopt(StagedId id, Fd local) {
   auto descriptor = local ? std::make_shared<const Fd>(std::move(local)) : nullptr;
   std::shared_ptr<StagedFile> file(new StagedFile(*this, id, std::move(descriptor)));
-  state_.lock()->files[static_cast<std::int64_t>(id)] = file;
+  auto state = state_.lock();
+  state->files[static_cast<std::int64_t>(id)] = file;
+  std::erase(state->dropped, id);
   return file;
 }
 
 std::shared_ptr<StagedFile> Staging::create() {
+  fault_point("staging.before_create");
   const auto id = static_cast<StagedId>(next_.fetch_add(1));
   return adopt(id, open_file(path_of(id), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW));
 }
