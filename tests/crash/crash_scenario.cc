@@ -1,5 +1,5 @@
-// Runs the scenario in the repository of its argument, and says on its output what is done: the number
-// of each step and the commit it made. A step that fails is tried again.
+// Runs the scenario in the repository of its argument, and says on its output what is done: the
+// number of each step and the commit it made. A step that fails is tried again.
 #include <unistd.h>
 
 #include <iostream>

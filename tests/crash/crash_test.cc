@@ -1,6 +1,6 @@
-// Stops the scenario at every fault point, by death and by an error, and looks at what is left: what was
-// acknowledged is there, byte for byte, and the repository works. WEIGHTFS_PASSINGS is how many passings
-// of each point are tried.
+// Stops the scenario at every fault point, by death and by an error, and looks at what is left:
+// what was acknowledged is there, byte for byte, and the repository works. WEIGHTFS_PASSINGS is how
+// many passings of each point are tried.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -153,7 +153,8 @@ class CrashTest : public ::testing::Test {
     for (std::size_t next = 0; next < faults.size() || !runs.empty();) {
       while (next < faults.size() && runs.size() < at_once) {
         const std::string& fault = faults[next++];
-        runs.emplace_back(fault, Child(new_repository(cat("faulty-", next)), "WEIGHTFS_FAULT", fault));
+        runs.emplace_back(fault,
+                          Child(new_repository(cat("faulty-", next)), "WEIGHTFS_FAULT", fault));
       }
       look_at(runs.front().first, runs.front().second);
       runs.pop_front();

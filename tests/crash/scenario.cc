@@ -35,12 +35,12 @@ void pack(Opened& opened) {
 }
 
 // Writes into the middle of a committed file, and says it is durable.
-void patch(Opened& opened, const std::string& name, std::uint64_t offset, const std::string& bytes) {
+void patch(Opened& opened, const std::string& name, std::uint64_t offset,
+           const std::string& bytes) {
   FileSystem& files = opened.files();
   const auto found = files.lookup(opened.folder("main"), name);
   if (!found) fail(Errc::not_found, name);
-  Handle* handle =
-      files.open(found->attributes.ino, {.reads = true, .writes = true}, caller);
+  Handle* handle = files.open(found->attributes.ino, {.reads = true, .writes = true}, caller);
   try {
     files.write(*handle, offset, as_bytes(bytes));
     files.sync(*handle);
@@ -57,8 +57,8 @@ void share(Opened& opened, const std::string& from, const std::string& to) {
   opened.write(to, "");
   const Ino folder = opened.folder("main");
   Handle* source = files.open(files.lookup(folder, from)->attributes.ino, OpenMode{}, caller);
-  Handle* target = files.open(files.lookup(folder, to)->attributes.ino,
-                              {.reads = true, .writes = true}, caller);
+  Handle* target =
+      files.open(files.lookup(folder, to)->attributes.ino, {.reads = true, .writes = true}, caller);
   files.copy(*source, {0, UINT64_MAX}, *target, 0);
   files.flush(*target);
   files.release(target);
@@ -82,7 +82,10 @@ struct Step {
 using None = std::optional<CommitId>;
 
 Step writing(const std::string& name, std::uint64_t seed, std::size_t size) {
-  return {[=](Opened& opened) { opened.write(name, bytes_of(seed, size)); return None(); },
+  return {[=](Opened& opened) {
+            opened.write(name, bytes_of(seed, size));
+            return None();
+          },
           [=](Files& files) { files[name] = bytes_of(seed, size); }};
 }
 
@@ -116,7 +119,10 @@ Step unlinking(const std::string& name) {
 
 const std::vector<Step>& steps() {
   const auto commits = [](Opened& opened) { return commit(opened); };
-  const auto packs = [](Opened& opened) { pack(opened); return None(); };
+  const auto packs = [](Opened& opened) {
+    pack(opened);
+    return None();
+  };
   static const std::vector<Step> all = {
       writing("a.txt", 1, 700),
       writing("model.bin", 2, model_bytes),
@@ -133,9 +139,15 @@ const std::vector<Step>& steps() {
         return None();
       }),
       changing_nothing(packs),
-      {[](Opened& opened) { patch(opened, "model.bin", 700'000, "patched"); return None(); },
+      {[](Opened& opened) {
+         patch(opened, "model.bin", 700'000, "patched");
+         return None();
+       },
        [](Files& files) { files["model.bin"].replace(700'000, 7, "patched"); }},
-      {[](Opened& opened) { share(opened, "model.bin", "copy.bin"); return None(); },
+      {[](Opened& opened) {
+         share(opened, "model.bin", "copy.bin");
+         return None();
+       },
        [](Files& files) { files["copy.bin"] = files["model.bin"]; }},
       {[](Opened& opened) {
          opened.write("again.bin", bytes_of(3, model_bytes));
@@ -143,7 +155,10 @@ const std::vector<Step>& steps() {
        },
        [](Files& files) { files["again.bin"] = bytes_of(3, model_bytes); }},
       changing_nothing(commits),
-      {[](Opened& opened) { patch(opened, "copy.bin", 5, "more"); return None(); },
+      {[](Opened& opened) {
+         patch(opened, "copy.bin", 5, "more");
+         return None();
+       },
        [](Files& files) { files["copy.bin"].replace(5, 4, "more"); }},
       unlinking("again.bin"),
       changing_nothing(commits),
@@ -206,15 +221,17 @@ Files Opened::read(const std::string& view) {
     Handle* handle = files_->open(found->attributes.ino, OpenMode{}, caller);
     std::string& bytes = read[entry.name];
     bytes.resize(found->attributes.size);
-    const std::size_t got = files_->read(
-        *handle, 0, {reinterpret_cast<std::byte*>(bytes.data()), bytes.size()});
+    const std::size_t got =
+        files_->read(*handle, 0, {reinterpret_cast<std::byte*>(bytes.data()), bytes.size()});
     bytes.resize(got);
     files_->release(handle);
   }
   return read;
 }
 
-std::size_t Scenario::count() { return steps().size() + 2; }
+std::size_t Scenario::count() {
+  return steps().size() + 2;
+}
 
 Files Scenario::files_after(std::size_t index) {
   Files files;

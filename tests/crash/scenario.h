@@ -1,5 +1,6 @@
-// What the crash tests do to a repository: steps, each with the files that the branch main holds once
-// it is done. The program that is killed runs them; the test knows from here what must be there after.
+// What the crash tests do to a repository: steps, each with the files that the branch main holds
+// once it is done. The program that is killed runs them; the test knows from here what must be
+// there after.
 #pragma once
 
 #include <map>

@@ -1,5 +1,5 @@
-// Random sequences of operations against the reference. WEIGHTFS_SEQUENCES is their number; a failure
-// prints the seed of its sequence, which WEIGHTFS_SEED replays.
+// Random sequences of operations against the reference. WEIGHTFS_SEQUENCES is their number; a
+// failure prints the seed of its sequence, which WEIGHTFS_SEED replays.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

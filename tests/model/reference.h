@@ -1,5 +1,6 @@
-// What a branch should be: a plain tree in memory with the rules of POSIX, and beside the bytes that
-// readers see the ones that a commit takes. Knows nothing of staging, cuts or packs. One thread.
+// What a branch should be: a plain tree in memory with the rules of POSIX, and beside the bytes
+// that readers see the ones that a commit takes. Knows nothing of staging, cuts or packs. One
+// thread.
 #pragma once
 
 #include <map>
@@ -26,15 +27,15 @@ inline BytesName name_of_bytes(std::string_view bytes) {
 struct RefNode {
   Kind kind = Kind::file;
   mode_t mode = 0644;
-  std::string bytes;                    // what readers see
-  std::optional<BytesName> complete;    // what a commit takes
+  std::string bytes;                  // what readers see
+  std::optional<BytesName> complete;  // what a commit takes
   std::size_t complete_size = 0;
   std::string target;
   Xattrs xattrs;
   std::map<std::string, RefNodePtr> entries;
   unsigned links = 0;
   unsigned writers = 0;
-  bool changes = false;                 // bytes are not the complete ones any more
+  bool changes = false;  // bytes are not the complete ones any more
 
   void finish() {
     complete = name_of_bytes(bytes);
@@ -46,7 +47,9 @@ struct RefNode {
 // What a commit holds: a line for each path.
 using State = std::map<std::string, std::string>;
 
-inline bool is_temporary(std::string_view name) { return name.starts_with(".tmp"); }
+inline bool is_temporary(std::string_view name) {
+  return name.starts_with(".tmp");
+}
 
 inline std::string line_of(Kind kind, bool executable, const std::string& value,
                            const Xattrs& xattrs) {

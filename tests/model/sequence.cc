@@ -102,7 +102,8 @@ std::string Sequence::random_bytes(std::size_t length) {
 }
 
 Sequence::Place Sequence::any_place() {
-  static constexpr std::array names{"a", "b", "c.log", "m.safetensors", ".tmp1", "hidden", "d", "e"};
+  static constexpr std::array names{"a",     "b",      "c.log", "m.safetensors",
+                                    ".tmp1", "hidden", "d",     "e"};
   Place place{reference_.root(), "", names[below(names.size())]};
   for (int depth = 0; depth < 2 && one_in(2); ++depth) {
     std::vector<std::string> folders;
@@ -187,7 +188,8 @@ void Sequence::put(RefNode& file, std::size_t offset, std::string_view bytes) {
 
 std::string Sequence::read_all(Handle* handle, std::size_t size) {
   std::string bytes(size + 16, '\0');
-  const auto got = files_->read(*handle, 0, {reinterpret_cast<std::byte*>(bytes.data()), bytes.size()});
+  const auto got =
+      files_->read(*handle, 0, {reinterpret_cast<std::byte*>(bytes.data()), bytes.size()});
   bytes.resize(got);
   return bytes;
 }
@@ -195,9 +197,11 @@ std::string Sequence::read_all(Handle* handle, std::size_t size) {
 void Sequence::compare(const RefNode& expected, Ino folder, const std::string& path) {
   FolderHandle* listing = files_->open_folder(folder);
   std::map<std::string, mode_t> names;
-  for (const FolderEntry& entry : *files_->list(*listing, true)) names.emplace(entry.name, entry.type);
+  for (const FolderEntry& entry : *files_->list(*listing, true))
+    names.emplace(entry.name, entry.type);
   files_->release_folder(listing);
-  require(names.size() == expected.entries.size() + 2, cat("names in /", path, ": ", names.size() - 2, ", not ", expected.entries.size()));
+  require(names.size() == expected.entries.size() + 2,
+          cat("names in /", path, ": ", names.size() - 2, ", not ", expected.entries.size()));
   for (const auto& [name, child] : expected.entries) {
     const std::string child_path = path + "/" + name;
     const auto found = files_->lookup(folder, name);
@@ -233,7 +237,8 @@ void Sequence::read_state(Ino folder, const std::string& prefix, State& state,
   for (const FolderEntry& entry : *names) {
     if (entry.name == "." || entry.name == "..") continue;
     const auto found = files_->lookup(folder, entry.name);
-    require(found.has_value(), cat("a listed entry of a commit is not found: ", prefix, entry.name));
+    require(found.has_value(),
+            cat("a listed entry of a commit is not found: ", prefix, entry.name));
     const Attributes& attributes = found->attributes;
     Xattrs xattrs;
     for (const std::string& name : files_->xattrs(attributes.ino)) {
@@ -250,8 +255,8 @@ void Sequence::read_state(Ino folder, const std::string& prefix, State& state,
       Handle* handle = files_->open(attributes.ino, OpenMode{}, caller_);
       const std::string bytes = read_all(handle, attributes.size);
       files_->release(handle);
-      state.emplace(path, line_of(Kind::file, (attributes.mode & 0100) != 0, name_of_bytes(bytes),
-                                  xattrs));
+      state.emplace(
+          path, line_of(Kind::file, (attributes.mode & 0100) != 0, name_of_bytes(bytes), xattrs));
       times[path] = attributes.mtime_ns;
     }
     files_->forget(attributes.ino, 1);
@@ -272,23 +277,24 @@ State Sequence::state_of(const CommitId& id, std::map<std::string, std::int64_t>
   return state;
 }
 
-void Sequence::live_times(const RefNode& folder, Ino ino, const std::string& prefix,
+void Sequence::live_times(const RefNode& folder, const std::string& prefix,
                           std::map<std::string, std::int64_t>& times) {
   for (const auto& [name, child] : folder.entries) {
     const Ino at = ino_of(prefix + name);
-    if (child->kind == Kind::folder) live_times(*child, at, prefix + name + "/", times);
+    if (child->kind == Kind::folder) live_times(*child, prefix + name + "/", times);
     if (child->kind == Kind::folder || child->writers > 0) continue;
     times[prefix + name] = files_->attributes(at).attributes.mtime_ns;
   }
-  static_cast<void>(ino);
 }
 
 std::string Sequence::difference(const State& expected, const State& found) {
   std::string text;
   for (const auto& [path, line] : expected) {
     const auto at = found.find(path);
-    if (at == found.end()) text += cat("\n  missing ", path, " ", line);
-    else if (at->second != line) text += cat("\n  ", path, " is ", at->second, ", not ", line);
+    if (at == found.end())
+      text += cat("\n  missing ", path, " ", line);
+    else if (at->second != line)
+      text += cat("\n  ", path, " is ", at->second, ", not ", line);
   }
   for (const auto& [path, line] : found) {
     if (!expected.contains(path)) text += cat("\n  unexpected ", path, " ", line);
@@ -299,7 +305,7 @@ std::string Sequence::difference(const State& expected, const State& found) {
 void Sequence::commit() {
   note("commit");
   std::map<std::string, std::int64_t> live, held;
-  live_times(*reference_.root(), ino_of(""), "", live);
+  live_times(*reference_.root(), "", live);
   const State expected = reference_.state();
   const auto committed = capture_->commit_now("main", cat("step ", log_.size()), "model");
   if (!committed) {

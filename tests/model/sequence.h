@@ -95,7 +95,7 @@ class Sequence {
   std::string read_all(Handle* handle, std::size_t size);
   void read_state(Ino folder, const std::string& prefix, State& state,
                   std::map<std::string, std::int64_t>& times);
-  void live_times(const RefNode& folder, Ino ino, const std::string& prefix,
+  void live_times(const RefNode& folder, const std::string& prefix,
                   std::map<std::string, std::int64_t>& times);
   State state_of(const CommitId& id, std::map<std::string, std::int64_t>& times);
   void require_idle();
@@ -112,7 +112,7 @@ class Sequence {
   Reference reference_;
   std::deque<Opened> opened_;
   std::vector<Recorded> commits_;
-  std::set<State> moments_;          // every state there was between two operations
+  std::set<State> moments_;           // every state there was between two operations
   std::set<BytesName> must_be_kept_;  // complete models that were destroyed: some commit holds each
 };
 
