@@ -305,13 +305,18 @@ void Capture::save_all(Durability durability) {
   const std::lock_guard saving(saving_);
   // Dropped before the rows are saved: afterwards no row names them.
   auto dropped = repository_.staging().take_dropped();
-  for (const auto& working : branches()) working->save(durability);
-  if (dropped.empty()) return;
-  repository_.catalog().write(durability, [&](Database& database) {
-    // Whoever held them: the bytes of a content stay until they are packed.
-    std::erase_if(dropped, [&](StagedId id) { return is_staged_content(database, id); });
-    for (const StagedId id : dropped) delete_staged(database, id);
-  });
+  try {
+    for (const auto& working : branches()) working->save(durability);
+    if (dropped.empty()) return;
+    repository_.catalog().write(durability, [&](Database& database) {
+      // Whoever held them: the bytes of a content stay until they are packed.
+      std::erase_if(dropped, [&](StagedId id) { return is_staged_content(database, id); });
+      for (const StagedId id : dropped) delete_staged(database, id);
+    });
+  } catch (...) {
+    repository_.staging().give_back_dropped(dropped);
+    throw;
+  }
   fault_point("capture.before_remove");
   repository_.staging().remove(dropped);
 }

@@ -55,7 +55,11 @@ EntryReply mknod(const Call& call, fuse_ino_t parent, const char* name, mode_t m
   if (!S_ISREG(mode) && (mode & S_IFMT) != 0) {
     fail(Errc::not_permitted, "pipes, sockets and devices are not kept here");
   }
-  return call.files.make_file(parent, name, mode & 07777, call.caller());
+  const EntryReply made = call.files.make_file(parent, name, mode & 07777, call.caller());
+  // Made without being opened: it is complete as it is.
+  constexpr OpenMode writes{.reads = false, .writes = true};
+  call.files.release(call.files.open(made.attributes.ino, writes, call.caller()));
+  return made;
 }
 
 EntryReply mkdir(const Call& call, fuse_ino_t parent, const char* name, mode_t mode) {

@@ -37,7 +37,7 @@ bool Working::is_model(const Folders& all, const Node& file) {
 
 bool Working::is_uncut_model(const Folders& all, const Node& file) const {
   return file.kind == Kind::file && file.file.complete && file.file.completed > 0 &&
-         is_model(all, file);
+         file.file.complete->size > 0 && is_model(all, file);
 }
 
 std::optional<Committing> Working::protect(Folders& all, Node& file) {

@@ -162,7 +162,14 @@ void Working::truncate(NodeId id, std::uint64_t size) {
 void Working::complete(Folders& all, Node& file) {
   Version& current = file.file.current;
   file.file.flushed = false;
-  if (!current.staged || current.staged->frozen() || file.file.failed) return;
+  if (file.file.failed) return;
+  if (!current.staged || current.staged->frozen()) {
+    // Nothing was written, but the time may have been set while the file was open.
+    if (file.file.complete_mtime_ns == file.mtime_ns || !file.file.complete) return;
+    file.file.complete_mtime_ns = file.mtime_ns;
+    if (is_history(all, file)) touch_parents(all, file);
+    return;
+  }
   current.staged->freeze();
   current.size = current.staged->size();
   file.file.complete = current;

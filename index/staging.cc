@@ -160,7 +160,10 @@ void StagedFile::sync() {
     base = base_.staged;
   }
   fault_point("staging.before_sync");
-  if (local) sync_file(*local);
+  if (local) {
+    sync_file(*local);
+    staging_.sync_name(name_number_);
+  }
   // What shows through from a staged base is as much part of the file.
   if (base) const_cast<StagedFile&>(*base).sync();
 }
@@ -270,7 +273,9 @@ std::shared_ptr<StagedFile> Staging::adopt(StagedId id, Fd local) {
 std::shared_ptr<StagedFile> Staging::create() {
   fault_point("staging.before_create");
   const auto id = static_cast<StagedId>(next_.fetch_add(1));
-  return adopt(id, open_file(path_of(id), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW));
+  auto file = adopt(id, open_file(path_of(id), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW));
+  file->name_number_ = ++names_made_;
+  return file;
 }
 
 std::shared_ptr<StagedFile> Staging::create_over(StagedBase base, std::uint64_t length) {
@@ -313,7 +318,22 @@ std::shared_ptr<StagedFile> Staging::find(StagedId id) {
   return at == state->files.end() ? nullptr : at->second.lock();
 }
 
+void Staging::sync_name(std::int64_t number) {
+  // One sync of the folder is for every name made before it.
+  if (number <= names_synced_) return;
+  const std::int64_t made = names_made_;
+  sync_folder(folder_);
+  std::int64_t before = names_synced_;
+  while (before < made && !names_synced_.compare_exchange_weak(before, made)) {
+  }
+}
+
 std::vector<StagedId> Staging::take_dropped() { return std::exchange(state_.lock()->dropped, {}); }
+
+void Staging::give_back_dropped(const std::vector<StagedId>& ids) {
+  auto state = state_.lock();
+  state->dropped.insert(state->dropped.end(), ids.begin(), ids.end());
+}
 
 void Staging::remove(const std::vector<StagedId>& ids) noexcept {
   for (const StagedId id : ids) ::unlink(path_of(id).c_str());

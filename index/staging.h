@@ -94,6 +94,7 @@ class StagedFile final : public ByteSource {
 
   Staging& staging_;
   const StagedId id_;
+  std::int64_t name_number_ = 0;  // of names made by this process; 0: it was there before
   std::atomic<bool> frozen_ = false;
   mutable std::shared_mutex mutex_;  // guards the members below, never held over I/O on the base
   std::shared_ptr<const Fd> local_;
@@ -125,6 +126,7 @@ class Staging {
   std::shared_ptr<StagedFile> find(StagedId id);  // null: nobody holds it
 
   std::vector<StagedId> take_dropped();
+  void give_back_dropped(const std::vector<StagedId>& ids);  // they could not be removed yet
   void remove(const std::vector<StagedId>& ids) noexcept;
   // Unlinks local files whose id is not among `kept`: left by a crash.
   void remove_orphans(const std::vector<StagedId>& kept);
@@ -145,11 +147,14 @@ class Staging {
 
   stdfs::path path_of(StagedId id) const;
   std::shared_ptr<StagedFile> adopt(StagedId id, Fd local);
+  void sync_name(std::int64_t number);  // the name of a local file is durable after
   bool has_room(std::uint64_t bytes) const;
   void before_write(std::uint64_t bytes);  // throws Errc::no_space when the disk's reserve is reached
 
   stdfs::path folder_;
   std::atomic<std::int64_t> next_;
+  std::atomic<std::int64_t> names_made_ = 0;    // by this process, each numbered once it is there
+  std::atomic<std::int64_t> names_synced_ = 0;  // those up to here are durable
   std::atomic<bool> closing_ = false;
   std::atomic<std::int64_t> unchecked_bytes_ = 0;
   Guarded<State> state_;
