@@ -25,7 +25,8 @@ Capture::Capture(Repository& repository, Settings settings)
   const auto refs = repository_.catalog().read([](Database& database) { return all_refs(database); });
   for (const Ref& ref : refs) {
     if (ref.kind != RefKind::branch) continue;
-    shared_.lock()->branches.emplace(ref.name, open_branch(ref.name));
+    auto working = open_branch(ref.name);
+    shared_.lock()->branches.emplace(ref.name, std::move(working));
   }
   drop_unused_staging();
   repository_.staging().on_full([this] { save_all(Durability::later); });
