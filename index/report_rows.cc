@@ -1,6 +1,6 @@
 #include "index/report_rows.h"
 
-#include "base/error.h"
+#include "index/id_columns.h"
 
 namespace wfs {
 
@@ -17,13 +17,7 @@ std::vector<ContentId> packed_contents(Database& database, const ContentId& left
       "SELECT id FROM contents WHERE staged = 0 AND id <> ? ORDER BY number DESC LIMIT ?");
   query.bind(Bytes(left_out.digest.bytes)).bind(max);
   std::vector<ContentId> ids;
-  while (query.step()) {
-    const Bytes blob = query.blob(0);
-    ContentId id;
-    if (blob.size() != sizeof id) fail(Errc::corrupt, "index.sqlite: an id has a wrong length");
-    __builtin_memcpy(&id, blob.data(), sizeof id);
-    ids.push_back(id);
-  }
+  while (query.step()) ids.push_back(id_at<ContentId>(query, 0));
   return ids;
 }
 

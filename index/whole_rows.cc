@@ -1,18 +1,10 @@
 #include "index/whole_rows.h"
 
 #include "base/error.h"
+#include "index/id_columns.h"
 
 namespace wfs {
 namespace {
-
-template <class Id>
-Id id_at(const Statement& query, int column) {
-  const Bytes blob = query.blob(column);
-  Id id;
-  if (blob.size() != sizeof id) fail(Errc::corrupt, "index.sqlite: an id has a wrong length");
-  __builtin_memcpy(&id, blob.data(), sizeof id);
-  return id;
-}
 
 std::vector<RecordRow> records_of(Statement& query) {
   std::vector<RecordRow> rows;

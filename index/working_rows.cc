@@ -2,19 +2,10 @@
 
 #include "base/error.h"
 #include "base/wire.h"
+#include "index/id_columns.h"
 
 namespace wfs {
 namespace {
-
-template <class Id>
-std::optional<Id> id_at(const Statement& query, int column) {
-  const Bytes blob = query.blob(column);
-  if (blob.empty()) return std::nullopt;
-  Id id;
-  if (blob.size() != sizeof id) fail(Errc::corrupt, "index.sqlite: an id has a wrong length");
-  __builtin_memcpy(&id, blob.data(), sizeof id);
-  return id;
-}
 
 Bytes bytes_of(const std::optional<ContentId>& id) { return id ? Bytes(id->digest.bytes) : Bytes(); }
 
@@ -49,12 +40,12 @@ NodeRow node_at(const Statement& query) {
   row.target = query.text(7);
   row.xattrs = xattrs_of(query.blob(8));
   row.size = static_cast<std::uint64_t>(query.number(9));
-  row.content = id_at<ContentId>(query, 10);
+  row.content = optional_id_at<ContentId>(query, 10);
   row.staged = static_cast<StagedId>(query.number(11));
-  row.complete_content = id_at<ContentId>(query, 12);
+  row.complete_content = optional_id_at<ContentId>(query, 12);
   row.complete_staged = static_cast<StagedId>(query.number(13));
   row.complete_size = static_cast<std::uint64_t>(query.number(14));
-  row.tree = id_at<TreeId>(query, 15);
+  row.tree = optional_id_at<TreeId>(query, 15);
   return row;
 }
 
