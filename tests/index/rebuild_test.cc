@@ -235,11 +235,12 @@ class PackingCrash : public RebuildTest {
 
 // Run without its environment it packs an empty repository of its own.
 TEST(PackingChild, PacksTheRepositoryOfTheEnvironment) {
-  TemporaryFolder own;
-  stdfs::path path = own.path() / "repository";
+  std::optional<TemporaryFolder> own;  // a child that is killed must leave none
+  stdfs::path path;
   if (const char* given = std::getenv("WEIGHTFS_TEST_REPOSITORY")) {
     path = given;
   } else {
+    path = own.emplace().path() / "repository";
     Repository::create(path);
   }
   Repository repository(path, Repository::Access::write);
