@@ -220,22 +220,20 @@ bool Capture::run(Job& job) {
 }
 
 void Capture::after_commit(const Job& job, const Committed& committed) {
-  std::function<void(const std::string&, const CommitId&)> listener;
   std::shared_ptr<Working> working;
   {
     auto shared = shared_.lock();
     shared->last_error.clear();
     shared->pack_wanted = true;
-    if (committed.is_new) listener = shared->listener;
     if (const auto at = shared->branches.find(job.branch); at != shared->branches.end()) {
       working = at->second;
     }
   }
   if (working) working->after_commit(committed, job.stamp);
   wake_pack_.notify_one();
-  if (!committed.is_new) return;
-  log(Level::info, cat("branch ", job.branch, ": commit ", hex(committed.id)));
-  if (listener) listener(job.branch, committed.id);
+  if (committed.is_new) {
+    log(Level::info, cat("branch ", job.branch, ": commit ", hex(committed.id)));
+  }
 }
 
 void Capture::pack() {
@@ -378,10 +376,6 @@ void Capture::stop() {
   } catch (const std::exception& error) {
     log(Level::error, cat("saving: ", error.what()));
   }
-}
-
-void Capture::on_commit(std::function<void(const std::string&, const CommitId&)> listener) {
-  shared_.lock()->listener = std::move(listener);
 }
 
 }  // namespace wfs

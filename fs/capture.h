@@ -53,9 +53,6 @@ class Capture {
   // Commits what settled, saves the rows and ends the threads. Packing goes on at the next start.
   void stop();
 
-  // Called, from a thread of its own, after each commit that moved a branch.
-  void on_commit(std::function<void(const std::string& branch, const CommitId&)> listener);
-
  private:
   struct Job {
     std::string branch;
@@ -72,7 +69,6 @@ class Capture {
     bool retry_now = false;    // a job came since the last one failed
     bool stopping = false;
     std::string last_error;
-    std::function<void(const std::string&, const CommitId&)> listener;
   };
 
   void watch();

@@ -164,16 +164,6 @@ void move_block(Database& database, const BlockRef& block) {
       .bind(block.id.hash.bytes).run();
 }
 
-std::vector<BlockRef> blocks_after(Database& database, std::int64_t after, int max) {
-  auto query = database.prepare(
-      "SELECT number, id, pack, offset, payload_length, plain_length, encoding FROM blocks "
-      "WHERE number > ? ORDER BY number LIMIT ?");
-  query.bind(after).bind(max);
-  std::vector<BlockRef> blocks;
-  while (query.step()) blocks.push_back(block_at(query));
-  return blocks;
-}
-
 std::int64_t count_blocks(Database& database) {
   return one_number(database, "SELECT COUNT(*) FROM blocks");
 }

@@ -49,8 +49,6 @@ struct PackRow {
   std::uint64_t size = 0;
 };
 std::vector<PackRow> all_packs(Database& database);
-// Blocks by number, `max` of them after number `after`.
-std::vector<BlockRef> blocks_after(Database& database, std::int64_t after, int max);
 std::int64_t count_blocks(Database& database);
 
 }  // namespace wfs
