@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/wire.h"
+#include "codec/delta.h"
 #include "codec/planes.h"
 #include "codec/split.h"
 #include "codec/zstd.h"
@@ -82,9 +83,20 @@ void decode_planes(Bytes payload, MutableBytes plain) {
   if (!rest.empty()) std::memcpy(plain.data() + count * width, rest.data(), rest.size());
 }
 
+void decode_delta(Bytes payload, Bytes base, MutableBytes plain) {
+  if (base.size() != plain.size()) fail(Errc::corrupt, "a delta against a base of another length");
+  Cursor cursor(payload);
+  const auto form = static_cast<DeltaForm>(cursor.number<std::uint8_t>());
+  if (form != DeltaForm::planes) fail(Errc::corrupt, "a delta of an unknown form");
+  const auto width = cursor.number<std::uint8_t>();
+  if (width != 2 && width != 4 && width != 8) fail(Errc::corrupt, "a delta of an unknown width");
+  decode_planes(cursor.take(cursor.left()), plain);
+  add(plain, base, width, plain);
+}
+
 }  // namespace
 
-void decode(Encoding encoding, Bytes payload, MutableBytes plain) {
+void decode(Encoding encoding, Bytes payload, Bytes base, MutableBytes plain) {
   switch (encoding) {
     case Encoding::raw:
       return decode_raw(payload, plain);
@@ -94,8 +106,16 @@ void decode(Encoding encoding, Bytes payload, MutableBytes plain) {
       return zstd_decompress(payload, plain);
     case Encoding::planes:
       return decode_planes(payload, plain);
+    case Encoding::delta:
+      return decode_delta(payload, base, plain);
   }
   fail(Errc::corrupt, cat("encoding ", static_cast<unsigned>(encoding), " is not known"));
+}
+
+void decode_front(Encoding encoding, Bytes payload, Bytes base, MutableBytes plain,
+                  std::size_t wanted) {
+  expects(wanted <= plain.size(), "no more is wanted than there is");
+  decode(encoding, payload, base, plain);
 }
 
 }  // namespace wfs

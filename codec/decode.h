@@ -1,6 +1,6 @@
 // Decodes one block to where the caller says. Payloads may be hostile: the result is plain.size()
-// written bytes or Errc::corrupt, and nothing outside of `payload` and `plain` is read or written.
-// Any thread; a thread keeps its decompression context and scratch of at most a block.
+// written bytes or Errc::corrupt, and nothing outside of `payload`, `base` and `plain` is read or
+// written. Any thread; a thread keeps its decompression context and scratch of at most a block.
 #pragma once
 
 #include "base/bytes.h"
@@ -8,7 +8,14 @@
 
 namespace wfs {
 
+// `base` is what the block was encoded against; empty for every encoding but delta.
 // Requires: plain.size() <= block_size_max. On Errc::corrupt, `plain` holds anything.
-void decode(Encoding encoding, Bytes payload, MutableBytes plain);
+void decode(Encoding encoding, Bytes payload, Bytes base, MutableBytes plain);
+
+// The same, but stops once the first `wanted` bytes of `plain` are decoded; what is behind them may
+// be anything, and damage there goes unnoticed. Only the first `wanted` bytes of `base` need to be right.
+// Requires: wanted <= plain.size().
+void decode_front(Encoding encoding, Bytes payload, Bytes base, MutableBytes plain,
+                  std::size_t wanted);
 
 }  // namespace wfs

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/wire.h"
+#include "codec/delta.h"
 #include "codec/estimate.h"
 #include "codec/planes.h"
 #include "codec/split.h"
@@ -139,10 +140,8 @@ Plan plan_bytes(Bytes plain, Dtype dtype) {
   return plan;
 }
 
-}  // namespace
-
-EncodedBlock encode(Bytes plain, Dtype dtype) {
-  expects(plain.size() <= block_size_max, "a block is at most a block long");
+// The form without a base.
+EncodedBlock encode_alone(Bytes plain, Dtype dtype) {
   for (const std::size_t period : {1U, 2U, 4U, 8U}) {
     if (period < plain.size() && repeats(plain, period)) {
       return {Encoding::fill,
@@ -170,6 +169,35 @@ EncodedBlock encode(Bytes plain, Dtype dtype) {
   }
   if (best.encoding == Encoding::raw) best.payload.assign(plain.begin(), plain.end());
   return best;
+}
+
+// The payload of a delta, or nothing when it would be longer than `length_max`.
+Buffer encode_delta(Bytes plain, Dtype dtype, Bytes base, std::size_t length_max) {
+  const unsigned width = std::max(2U, width_of(dtype));
+  if (plain.size() < planes_min || length_max < 2) return {};
+  Buffer differences(plain.size());
+  subtract(plain, base, width, differences);
+  const Buffer planes = encode_planes(differences, {width, Rotation::none}, length_max - 2);
+  if (planes.empty()) return {};
+  Buffer payload;
+  append_le(payload, static_cast<std::uint8_t>(DeltaForm::planes));
+  append_le(payload, static_cast<std::uint8_t>(width));
+  append_bytes(payload, planes);
+  return payload;
+}
+
+}  // namespace
+
+EncodedBlock encode(Bytes plain, Dtype dtype, Bytes base) {
+  expects(plain.size() <= block_size_max, "a block is at most a block long");
+  expects(base.empty() || base.size() == plain.size(), "a base is as long as its block");
+  EncodedBlock alone = encode_alone(plain, dtype);
+  if (base.empty()) return alone;
+  const auto length_max =
+      static_cast<std::size_t>(delta_worth * static_cast<double>(alone.payload.size()));
+  Buffer delta = encode_delta(plain, dtype, base, length_max);
+  if (delta.empty()) return alone;
+  return {Encoding::delta, std::move(delta)};
 }
 
 }  // namespace wfs

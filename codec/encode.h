@@ -8,7 +8,12 @@
 
 namespace wfs {
 
-// Requires: plain.size() <= block_size_max. `dtype` is advice: any bytes can be encoded under any.
-EncodedBlock encode(Bytes plain, Dtype dtype);
+// `dtype` is advice: any bytes can be encoded under any. `base` is what the block may be stored as a
+// difference from: bytes as long as the block, or empty for none. A delta is taken only when it is
+// at most `delta_worth` of the form without a base, as reading it needs the base as well.
+// Requires: plain.size() <= block_size_max; base is empty or of plain.size() bytes.
+EncodedBlock encode(Bytes plain, Dtype dtype, Bytes base = {});
+
+inline constexpr double delta_worth = 0.85;
 
 }  // namespace wfs

@@ -12,6 +12,8 @@ std::string_view name_of(Encoding encoding) noexcept {
       return "zstd";
     case Encoding::planes:
       return "planes";
+    case Encoding::delta:
+      return "delta";
   }
   return "unknown";
 }

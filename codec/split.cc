@@ -53,8 +53,10 @@ std::size_t chunk_length(Bytes bytes) {
 }
 
 void split_evenly(Range range, Dtype dtype, std::vector<PlainBlock>& blocks) {
-  for (std::uint64_t done = 0; done < range.length; done += block_size_max) {
-    const auto length = std::min<std::uint64_t>(block_size_max, range.length - done);
+  // A block starts where a group of quants does.
+  const std::uint64_t length_max = block_size_max - block_size_max % group_bytes_of(dtype);
+  for (std::uint64_t done = 0; done < range.length; done += length_max) {
+    const auto length = std::min(length_max, range.length - done);
     blocks.push_back({{range.offset + done, length}, dtype});
   }
 }

@@ -1,7 +1,7 @@
 // Where a file is cut into blocks: at every segment start; tensors at multiples of the block size
-// from there, so that equal tensors give equal blocks in any file; long opaque segments where their
-// content says, so that an insertion moves few cuts. The same bytes and layout give the same blocks
-// for ever.
+// from there (of whole groups, for quants), so that equal tensors give equal blocks in any file; long
+// opaque segments where their content says, so that an insertion moves few cuts. The same bytes and
+// layout give the same blocks for ever.
 #pragma once
 
 #include <cstdint>

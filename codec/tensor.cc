@@ -10,6 +10,7 @@ struct DtypeInfo {
   unsigned bits;
   unsigned width;
   bool floats;
+  unsigned group_bytes = 1;
 };
 
 // In the order of the numbers.
@@ -22,6 +23,11 @@ constexpr std::array<DtypeInfo, dtype_count> infos = {{
     {"BOOL", 8, 1, false},      {"C64", 64, 4, true},         {"F4", 4, 1, false},
     {"F6_E2M3", 6, 1, false},   {"F6_E3M2", 6, 1, false},     {"F8_E8M0", 8, 1, false},
     {"QUANTISED", 0, 1, false}, {"F8_E4M3FNUZ", 8, 1, false}, {"F8_E5M2FNUZ", 8, 1, false},
+    {"Q4_0", 0, 1, false, 18},  {"Q4_1", 0, 1, false, 20},    {"Q5_0", 0, 1, false, 22},
+    {"Q5_1", 0, 1, false, 24},  {"Q8_0", 0, 1, false, 34},    {"Q8_1", 0, 1, false, 36},
+    {"Q2_K", 0, 1, false, 84},  {"Q3_K", 0, 1, false, 110},   {"Q4_K", 0, 1, false, 144},
+    {"Q5_K", 0, 1, false, 176}, {"Q6_K", 0, 1, false, 210},   {"Q8_K", 0, 1, false, 292},
+    {"MXFP4", 0, 1, false, 17},
 }};
 
 const DtypeInfo& info_of(Dtype dtype) noexcept {
@@ -33,6 +39,9 @@ const DtypeInfo& info_of(Dtype dtype) noexcept {
 
 unsigned bits_of(Dtype dtype) noexcept {
   return info_of(dtype).bits;
+}
+unsigned group_bytes_of(Dtype dtype) noexcept {
+  return info_of(dtype).group_bytes;
 }
 unsigned width_of(Dtype dtype) noexcept {
   return info_of(dtype).width;
@@ -47,7 +56,7 @@ std::string_view name_of(Dtype dtype) noexcept {
 std::optional<Dtype> dtype_of_safetensors(std::string_view spelling) noexcept {
   for (std::uint8_t number = 0; number < dtype_count; ++number) {
     const auto dtype = static_cast<Dtype>(number);
-    if (dtype == Dtype::opaque || dtype == Dtype::quantised) continue;
+    if (dtype == Dtype::opaque || bits_of(dtype) == 0) continue;
     if (infos[number].name == spelling) return dtype;
   }
   return std::nullopt;

@@ -32,12 +32,26 @@ enum class Dtype : std::uint8_t {
   f6_e2m3 = 18,
   f6_e3m2 = 19,
   f8_e8m0 = 20,
-  quantised = 21,  // any of GGUF's block formats
+  quantised = 21,  // GGUF's block formats that have no number of their own
   f8_e4m3_fnuz = 22,
   f8_e5m2_fnuz = 23,
+  // GGUF (ggml): groups of quants with their scales.
+  q4_0 = 24,
+  q4_1 = 25,
+  q5_0 = 26,
+  q5_1 = 27,
+  q8_0 = 28,
+  q8_1 = 29,
+  q2_k = 30,
+  q3_k = 31,
+  q4_k = 32,
+  q5_k = 33,
+  q6_k = 34,
+  q8_k = 35,
+  mxfp4 = 36,
 };
 
-inline constexpr std::uint8_t dtype_count = 24;
+inline constexpr std::uint8_t dtype_count = 37;
 
 struct Tensor {
   std::string name;
@@ -47,8 +61,11 @@ struct Tensor {
   bool operator==(const Tensor&) const = default;
 };
 
-// Bits of one element; 8 for opaque, 0 for quantised, whose elements have no size of their own.
+// Bits of one element; 8 for opaque, 0 for GGUF's types, whose elements have no size of their own.
 unsigned bits_of(Dtype dtype) noexcept;
+
+// Bytes of one group of quants with its scales; 1 for types without groups, and for quantised.
+unsigned group_bytes_of(Dtype dtype) noexcept;
 
 // Bytes of the numbers that a block of this type is split into planes by; 1: it is not split.
 unsigned width_of(Dtype dtype) noexcept;
@@ -56,7 +73,8 @@ unsigned width_of(Dtype dtype) noexcept;
 // Whether the elements have sign, exponent and mantissa and fill whole numbers of width_of() bytes.
 bool is_float(Dtype dtype) noexcept;
 
-// As safetensors spells it (F32, BF16); OPAQUE and QUANTISED for the two it does not have.
+// As safetensors spells it (F32, BF16), or ggml (Q8_0); OPAQUE and QUANTISED for the two without a
+// spelling.
 std::string_view name_of(Dtype dtype) noexcept;
 
 // The type safetensors spells so, if it has it.

@@ -27,7 +27,7 @@ Buffer BlockStore::load_uncached(const BlockRef& block) {
       fail(Errc::corrupt, "another record is in its place");
     }
     Buffer plain(block.plain_length);
-    decode(header.encoding, payload, plain);
+    decode(header.encoding, payload, {}, plain);
     if (xxh3_128(plain) != block.id.hash) fail(Errc::corrupt, "it decodes to other bytes");
     return plain;
   } catch (const Error& error) {

@@ -46,7 +46,7 @@ void require_record(const Fd& pack, const FooterRow& row) {
     case RecordType::block: {
       const Buffer payload = read_payload(pack, row);
       Buffer plain(row.header.plain_length);
-      decode(row.header.encoding, payload, plain);
+      decode(row.header.encoding, payload, {}, plain);
       matches = xxh3_128(plain) == block_id_in(row.header).hash;
       break;
     }

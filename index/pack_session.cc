@@ -18,7 +18,7 @@ constexpr std::size_t queue_blocks_max = 32;
 EncodedBlock encode_verified(Bytes plain, Dtype dtype) {
   EncodedBlock encoded = encode(plain, dtype);
   Buffer decoded(plain.size());
-  decode(encoded.encoding, encoded.payload, decoded);
+  decode(encoded.encoding, encoded.payload, {}, decoded);
   if (!std::equal(plain.begin(), plain.end(), decoded.begin())) {
     fail(Errc::io, "a block does not decode to what was encoded; check the memory");
   }
@@ -176,7 +176,7 @@ void PackSession::place(Bytes plain, Dtype dtype, const BlockId& id,
   if (const auto at = by_id_.find(id); at != by_id_.end()) {
     const BlockRef& block = blocks_[at->second];
     Buffer stored(block.plain_length);
-    decode(block.encoding, writer_->read({block.offset, block.payload_length}), stored);
+    decode(block.encoding, writer_->read({block.offset, block.payload_length}), {}, stored);
     const bool same = std::equal(stored.begin(), stored.end(), plain.begin(), plain.end());
     verdict = Verdict{same ? Verdict::Kind::stored : Verdict::Kind::collides, {}, 0};
   }

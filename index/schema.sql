@@ -19,7 +19,9 @@ CREATE TABLE blocks (
   offset INTEGER NOT NULL,          -- of the payload in the pack
   payload_length INTEGER NOT NULL,
   plain_length INTEGER NOT NULL,
-  encoding INTEGER NOT NULL
+  encoding INTEGER NOT NULL,
+  depth INTEGER NOT NULL DEFAULT 0, -- deltas from here to a block without a base
+  base BLOB NOT NULL DEFAULT x''    -- of a delta: how it is read, and the numbers of its base blocks
 ) STRICT;
 
 -- map is empty while the bytes are only staged; staged is 0 once they are packed.

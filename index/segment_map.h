@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,10 @@
 
 namespace wfs {
 
-// One stored block: what it decodes to and where its payload is.
+struct BlockBase;
+
+// One stored block: what it decodes to and where its payload is. With its base, and the base of that, it
+// holds all that reading needs.
 struct BlockRef {
   BlockId id;
   std::int64_t number = 0;  // row in blocks
@@ -22,6 +26,8 @@ struct BlockRef {
   std::uint32_t payload_length = 0;
   std::uint32_t plain_length = 0;
   Encoding encoding = Encoding::raw;
+  std::uint8_t depth = 0;  // deltas from here to a block without a base
+  std::shared_ptr<const BlockBase> base;  // of Encoding::delta, else null
 };
 
 // The part of one block that a read wants.

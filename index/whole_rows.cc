@@ -92,7 +92,7 @@ std::vector<BlockRef> blocks_of_pack(Database& database, std::int64_t pack) {
                       static_cast<std::uint64_t>(query.number(2)),
                       static_cast<std::uint32_t>(query.number(3)),
                       static_cast<std::uint32_t>(query.number(4)),
-                      static_cast<Encoding>(query.number(5))});
+                      static_cast<Encoding>(query.number(5)), 0, nullptr});
   }
   return blocks;
 }

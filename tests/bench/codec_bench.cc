@@ -76,7 +76,7 @@ Row measure(Bytes plain, Dtype dtype, Encoding& encoding) {
   Buffer decoded(plain.size());
   Row row{1, plain.size(), 0, 0, 0};
   row.encode = time_of([&] { block = encode(plain, dtype); });
-  row.decode = time_of([&] { decode(block.encoding, block.payload, decoded); });
+  row.decode = time_of([&] { decode(block.encoding, block.payload, {}, decoded); });
   check_equal(plain, decoded);
   row.stored = block.payload.size();
   encoding = block.encoding;

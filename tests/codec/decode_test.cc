@@ -17,7 +17,7 @@ bool is_refused(Encoding encoding, const Buffer& payload, std::size_t size) {
   Buffer plain(size + 2 * margin, std::byte{0x5a});
   bool refused = false;
   try {
-    decode(encoding, payload, MutableBytes(plain).subspan(margin, size));
+    decode(encoding, payload, {}, MutableBytes(plain).subspan(margin, size));
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Errc::corrupt) << error.what();
     refused = true;
@@ -57,7 +57,7 @@ TEST(Decode, PlanesMustFitTheirBlock) {
   const Buffer good = bytes_from({2, 0, 2, 0, 0, 0, 1, 1, 0, 0, 0, 1, 2, 9, 77});
   ASSERT_FALSE(is_refused(Encoding::planes, good, 5));
   Buffer plain(5);
-  decode(Encoding::planes, good, plain);
+  decode(Encoding::planes, good, {}, plain);
   EXPECT_EQ(plain, bytes_from({1, 9, 2, 9, 77}));
 
   const auto with = [&](std::size_t at, int value) {

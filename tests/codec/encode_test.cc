@@ -15,7 +15,7 @@ EncodedBlock expect_round_trip(Bytes plain, Dtype dtype) {
   EncodedBlock block = encode(plain, dtype);
   EXPECT_LE(block.payload.size(), plain.size());
   Buffer decoded(plain.size(), std::byte{0xa5});
-  decode(block.encoding, block.payload, decoded);
+  decode(block.encoding, block.payload, {}, decoded);
   EXPECT_TRUE(std::equal(decoded.begin(), decoded.end(), plain.begin(), plain.end()))
       << name_of(dtype) << ", " << plain.size() << " bytes, " << name_of(block.encoding);
   return block;

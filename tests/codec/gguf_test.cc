@@ -67,7 +67,7 @@ TEST(Gguf, EveryMetadataTypeIsSteppedOver) {
   const Layout layout = checked_layout(writer.data(4 * 34));
   EXPECT_EQ(layout.format, Format::gguf) << layout.reason;
   const Segment segment = segment_of(layout, "w");
-  EXPECT_EQ(*segment.tensor, (Tensor{"w", Dtype::quantised, {2, 64}}));
+  EXPECT_EQ(*segment.tensor, (Tensor{"w", Dtype::q8_0, {2, 64}}));
   EXPECT_EQ(segment.range.length, 4U * 34);
 }
 

@@ -13,7 +13,7 @@ TEST(Dtype, NumbersAndNamesLeadBackToTheType) {
     const auto dtype = static_cast<Dtype>(number);
     EXPECT_EQ(dtype_of_number(number), dtype);
     EXPECT_TRUE(names.insert(name_of(dtype)).second) << name_of(dtype);
-    const bool ours = dtype == Dtype::opaque || dtype == Dtype::quantised;
+    const bool ours = dtype == Dtype::opaque || bits_of(dtype) == 0;
     EXPECT_EQ(dtype_of_safetensors(name_of(dtype)), ours ? std::nullopt : std::optional(dtype));
   }
   EXPECT_FALSE(dtype_of_number(dtype_count));
@@ -26,6 +26,8 @@ TEST(Dtype, TheNumbersInRepositoriesStay) {
   EXPECT_EQ(static_cast<int>(Dtype::boolean), 15);
   EXPECT_EQ(static_cast<int>(Dtype::quantised), 21);
   EXPECT_EQ(static_cast<int>(Dtype::f8_e5m2_fnuz), 23);
+  EXPECT_EQ(static_cast<int>(Dtype::q8_0), 28);
+  EXPECT_EQ(static_cast<int>(Dtype::mxfp4), 36);
 }
 
 TEST(Dtype, AWidthOfSeveralBytesIsThatOfTheNumbers) {

@@ -17,7 +17,7 @@ void check(Bytes input) {
   Buffer block(cursor.number<std::uint16_t>());
   const Bytes payload = cursor.take(cursor.left());
   try {
-    decode(encoding, payload, block);
+    decode(encoding, payload, {}, block);
   } catch (const Error& error) {
     expects(error.code() == Errc::corrupt, "a payload decodes or is corrupt");
   }
@@ -26,7 +26,7 @@ void check(Bytes input) {
   const EncodedBlock encoded = encode(plain, dtype);
   expects(encoded.payload.size() <= plain.size(), "no block grows");
   Buffer decoded(plain.size());
-  decode(encoded.encoding, encoded.payload, decoded);
+  decode(encoded.encoding, encoded.payload, {}, decoded);
   expects(std::equal(plain.begin(), plain.end(), decoded.begin()), "a block comes back");
 }
 

@@ -46,7 +46,7 @@ void scan(Bytes bytes) {
       if (row.header.type == RecordType::block) {
         const Buffer payload = read_payload(file, row);
         Buffer plain(row.header.plain_length);
-        decode(row.header.encoding, payload, plain);
+        decode(row.header.encoding, payload, {}, plain);
       } else {
         read_record(file, row);
       }
