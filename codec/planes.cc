@@ -104,6 +104,9 @@ void merge8(const std::byte* const* planes, std::size_t count, std::uint8_t* __r
 template <Rotation rotation>
 void split_as(const std::uint8_t* from, unsigned width, std::size_t count, std::uint8_t* to) {
   switch (width) {
+    case 1:
+      if (count != 0) std::memcpy(to, from, count);
+      return;
     case 2:
       return split2<rotation>(from, count, to, to + count);
     case 4:
@@ -111,7 +114,7 @@ void split_as(const std::uint8_t* from, unsigned width, std::size_t count, std::
     case 8:
       return split8<rotation>(from, count, to);
     default:
-      expects(false, "numbers of 2, 4 or 8 bytes");
+      expects(false, "numbers of 1, 2, 4 or 8 bytes");
   }
 }
 
@@ -121,6 +124,9 @@ void merge_as(std::span<const std::byte* const> planes, std::size_t count, std::
     return reinterpret_cast<const std::uint8_t*>(planes[k]);
   };
   switch (planes.size()) {
+    case 1:
+      if (count != 0) std::memcpy(to, plane(0), count);
+      return;
     case 2:
       return merge2<rotation>(plane(0), plane(1), count, to);
     case 4:
@@ -128,7 +134,7 @@ void merge_as(std::span<const std::byte* const> planes, std::size_t count, std::
     case 8:
       return merge8<rotation>(planes.data(), count, to);
     default:
-      expects(false, "numbers of 2, 4 or 8 bytes");
+      expects(false, "numbers of 1, 2, 4 or 8 bytes");
   }
 }
 
