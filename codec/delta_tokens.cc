@@ -11,7 +11,6 @@
 // One copy of the kernels for each instruction set; the best that the processor has is called.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "codec/delta_tokens.cc"
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -91,7 +90,7 @@ void Tokens::make(Bytes plain, Bytes base, TokenShape shape, Offsets offsets) {
   add_up_counts();
 }
 
-void Tokens::make_groups(Bytes plain, Bytes base, Operation operation,
+void Tokens::make_groups(Bytes plain, Bytes base, GroupOperation operation,
                          std::span<const std::uint8_t> classes) {
   expects(!plain.empty() && base.size() == plain.size() && plain.size() <= block_size_max &&
               !classes.empty() && classes.size() <= groups_period,
@@ -116,7 +115,7 @@ void Tokens::make_groups(Bytes plain, Bytes base, Operation operation,
       const std::size_t place = length - 1 - i;
       const unsigned x = at[done + place];
       const unsigned b = from[done + place];
-      const unsigned symbol = operation == Operation::difference ? (x - b) & 0xff : x ^ b;
+      const unsigned symbol = operation == GroupOperation::difference ? (x - b) & 0xff : x ^ b;
       to[i] = static_cast<std::uint16_t>(upper[place] | symbol);
     }
     count_keys(to, length);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "codec/delta.h"
 #include "codec/rans_encode.h"
 
 namespace wfs {
@@ -39,8 +40,7 @@ class Tokens {
   void make(Bytes plain, Bytes base, TokenShape shape, Offsets offsets);
 
   // Byte i has the class classes[i % classes.size()].
-  enum class Operation : std::uint8_t { difference = 0, exclusive_or = 1 };
-  void make_groups(Bytes plain, Bytes base, Operation operation,
+  void make_groups(Bytes plain, Bytes base, GroupOperation operation,
                    std::span<const std::uint8_t> classes);
 
   const KeyCounts& counts() const noexcept { return counts_[0]; }

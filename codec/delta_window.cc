@@ -55,7 +55,7 @@ Window best_window(std::span<const std::uint16_t> sampled) {
   }
   if (first == exponents) return {};
 
-  std::array<double, SampledLengths::exponents> own, up_to, from;
+  std::array<double, SampledLengths::exponents> own{}, up_to{}, from{};
   Row sum{};
   for (std::size_t e = first; e <= last; ++e) {
     own[e] = cost_of(rows[e]);

@@ -7,7 +7,6 @@
 // One copy of the kernels for each instruction set; the best that the processor has is called.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "codec/rans_encode.cc"
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -105,24 +104,20 @@ constexpr Gathering<hn::MaxLanes(D())> gathering;
 
 // Stores the low halves of the lanes in the mask.
 HWY_INLINE void store_words(V x, M mask, std::uint16_t*& to) {
-  const D d;
 #if HWY_TARGET <= HWY_AVX3
   hn::StoreU(hn::TruncateTo(D16(), hn::Compress(x, mask)), D16(), to);
-  to += hn::CountTrue(d, mask);
+  to += hn::CountTrue(D(), mask);
 #else
   const std::uint64_t bits = hn::detail::BitsFromMask(mask);
   const hn::Full128<std::uint8_t> d8;
   const auto order = hn::Load(d8, gathering.of[bits]);
-  if constexpr (hn::MaxLanes(D()) == 8) {
-    const auto halves = hn::BitCast(d8, hn::TruncateTo(hn::Full128<std::uint16_t>(), x));
-    hn::StoreU(hn::TableLookupBytes(halves, order), d8,
-               reinterpret_cast<std::uint8_t*>(to));
-  } else {
-    const auto words = hn::TableLookupBytes(hn::BitCast(d8, x), order);
-    hn::StoreU(words, d8, reinterpret_cast<std::uint8_t*>(to));
-  }
+#if HWY_TARGET == HWY_AVX2
+  const auto low = hn::BitCast(d8, hn::TruncateTo(D16(), x));
+#else
+  const auto low = hn::BitCast(d8, x);
+#endif
+  hn::StoreU(hn::TableLookupBytes(low, order), d8, reinterpret_cast<std::uint8_t*>(to));
   to += hwy::PopCount(bits);
-  (void)d;
 #endif
 }
 
