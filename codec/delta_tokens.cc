@@ -11,6 +11,7 @@
 // One copy of the kernels for each instruction set; the best that the processor has is called.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "codec/delta_tokens.cc"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 

@@ -8,6 +8,7 @@ namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
 constexpr bool portable = HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128;
+constexpr std::size_t ahead = 2048;  // bytes, of what is asked for early
 constexpr unsigned f16_shift = 10;
 constexpr std::uint32_t f16_scale = (127 + 112) << 23;  // 2^112: from the exponents of F16 to F32's
 
@@ -44,13 +45,9 @@ HWY_INLINE int bit_length(std::uint32_t z) {
   return std::max(field - 125, static_cast<int>(std::min(z, std::uint32_t{1})));
 }
 
-// The exponent, as the base's exponents are counted, of the mean of 128 differences, whose sums by
-// lane stand in `sums`.
-HWY_INLINE int mean_exponent(std::array<float, 32>& sums, unsigned shift) {
-  for (std::size_t half = 16; half > 0; half /= 2) {
-    for (std::size_t i = 0; i < half; ++i) sums[i] += sums[i + half];
-  }
-  const auto field = static_cast<int>(std::bit_cast<std::uint32_t>(sums[0]) >> 23);
+// The exponent, as the base's exponents are counted, of the mean of 128 differences.
+HWY_INLINE int mean_exponent(float sum, unsigned shift) {
+  const auto field = static_cast<int>(std::bit_cast<std::uint32_t>(sum) >> 23);
   return std::max(0, field - 7 - (shift == f16_shift ? 112 : 0));
 }
 
@@ -74,7 +71,11 @@ int group_exponent(const std::uint8_t* plain, const std::uint8_t* base, unsigned
                          value_of(load_number<Number>(base, i), shift);
     sums[lane] += std::fabs(change);
   }
-  return mean_exponent(sums, shift);
+  // Each to the one half the lanes away: vectors add up their halves.
+  for (std::size_t half = 16; half > 0; half /= 2) {
+    for (std::size_t i = 0; i < half; ++i) sums[i] += sums[i + half];
+  }
+  return mean_exponent(sums[0], shift);
 }
 
 #else
@@ -102,8 +103,21 @@ HWY_INLINE VF value_of(V upper, bool is_f16) {
   return hn::Mul(hn::BitCast(DF(), hn::Or(magnitude, sign)), scale);
 }
 
+template <class AnyDF>
+HWY_INLINE auto sum_of_halves(AnyDF df, hn::Vec<AnyDF> v) {
+  if constexpr (hn::MaxLanes(AnyDF()) > 4) {
+    const hn::Half<AnyDF> dh;
+    return sum_of_halves(dh, hn::Add(hn::LowerHalf(dh, v), hn::UpperHalf(dh, v)));
+  } else {
+    const auto pairs = hn::Add(v, hn::Shuffle1032(v));
+    (void)df;
+    return hn::Add(pairs, hn::Shuffle2301(pairs));
+  }
+}
+
 template <class Number>
-int group_exponent(const std::uint8_t* plain, const std::uint8_t* base, unsigned shift) {
+HWY_INLINE int group_exponent(const std::uint8_t* plain, const std::uint8_t* base,
+                              unsigned shift) {
   constexpr std::size_t lanes = hn::MaxLanes(D());
   constexpr std::size_t vectors = 32 / lanes;
   const bool is_f16 = sizeof(Number) == 2 && shift == f16_shift;
@@ -131,9 +145,10 @@ int group_exponent(const std::uint8_t* plain, const std::uint8_t* base, unsigned
       }
     }
   }
-  std::array<float, 32> lane_sums;
-  for (std::size_t v = 0; v < vectors; ++v) hn::StoreU(sums[v], DF(), lane_sums.data() + v * lanes);
-  return mean_exponent(lane_sums, shift);
+  for (std::size_t half = vectors / 2; half > 0; half /= 2) {
+    for (std::size_t v = 0; v < half; ++v) sums[v] = hn::Add(sums[v], sums[v + half]);
+  }
+  return mean_exponent(hn::GetLane(sum_of_halves(DF(), sums[0])), shift);
 }
 
 // Tokens of z, whose greatest exponent as a float is that of z + more.
@@ -248,6 +263,10 @@ void tokens_kernel(const TokenJob& job, Number* z_end) {
   for (std::size_t g = 0; g < job.groups; ++g) {
     const std::size_t at = g * offset_group * sizeof(Number);
     const std::size_t done = g * offset_group;
+    for (std::size_t i = 0; i < offset_group * sizeof(Number); i += 64) {
+      hwy::Prefetch(job.plain + at + ahead + i);
+      hwy::Prefetch(job.base + at + ahead + i);
+    }
     const unsigned offset = offset_of<Number>(job, at);
     job.offsets[g] = static_cast<std::uint8_t>(offset);
     if constexpr (sizeof(Number) == 1 || portable) {
