@@ -24,15 +24,6 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-double bytes_of_index(const stdfs::path& path, Catalog& catalog) {
-  catalog.write(Durability::now, [](Database&) {});
-  std::uint64_t size = 0;
-  for (const char* suffix : {"", "-wal"}) {
-    if (stdfs::exists(path.string() + suffix)) size += stdfs::file_size(path.string() + suffix);
-  }
-  return static_cast<double>(size);
-}
-
 void bench_sketching() {
   constexpr std::size_t tensors = 64;
   const MadeFile file = made_file(made_model(1, tensors, {512, 1024}), Dtype::bf16);
@@ -134,7 +125,7 @@ void bench_files(const std::vector<std::string>& names) {
   Catalog catalog(path, Database::Access::write);
   std::map<ContentId, std::string> known;
   for (const std::string& name : names) {
-    MadeFile file{read_file(name, std::uint64_t{1} << 40), {}};
+    MadeFile file{read_file(name), {}};
     file.layout = layout_of(MemorySource(file.bytes));
     const Stopwatch sketching;
     const auto sketches = sketches_of(file);
