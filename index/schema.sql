@@ -41,7 +41,7 @@ CREATE INDEX contents_unsketched ON contents (number) WHERE sketched = 0 AND sta
 -- By what tensors with values alike are found. Made anew from the contents when it is not there.
 CREATE TABLE sketches (
   content INTEGER NOT NULL PRIMARY KEY REFERENCES contents (number) ON DELETE CASCADE,
-  sketches BLOB NOT NULL            -- segment, kind, samples; for each
+  sketches BLOB NOT NULL            -- segment, kind, bands and samples of each
 ) STRICT;
 -- A row may outlive its content; then it finds nothing.
 CREATE TABLE bands (

@@ -1,7 +1,6 @@
 #include "index/similarity.h"
 
 #include <algorithm>
-#include <limits>
 #include <map>
 #include <string_view>
 #include <unordered_map>
@@ -30,14 +29,27 @@ std::uint16_t kind_of(const SketchPlace& place, const Tensor& tensor) {
   return static_cast<std::uint16_t>(hash << 1 | (place.first != 0 ? 1u : 0u));
 }
 
-template <class Use>
-void for_each_key(const TensorSketch& sketch, Use use) {
-  for (std::uint32_t band = 0; band < sketch_bands; ++band) {
-    if ((sketch.sketch.valid >> band & 1) == 0) continue;
-    const std::uint32_t key =
-        (band << 16 | sketch.sketch.bands[band]) << kind_bits | sketch.kind;
-    use(static_cast<BandKey>(key));
+StoredSketch stored_of(const TensorSketch& sketch) {
+  return {static_cast<std::uint32_t>(sketch.segment), sketch.kind, sketch.sketch};
+}
+
+// Bits of the fraction; 0: a type that bases are not converted from or to.
+int precision_of(Dtype dtype) noexcept {
+  switch (dtype) {
+    case Dtype::f32: return 23;
+    case Dtype::f16: return 10;
+    case Dtype::bf16: return 7;
+    default: return 0;
   }
+}
+
+// What a base of another type costs beyond the distance, which is one of bf16.
+double cost_of_conversion(Dtype from, Dtype to) noexcept {
+  if (from == to) return 0;
+  const int has = precision_of(from);
+  const int wants = precision_of(to);
+  if (has == 0 || wants == 0) return 8;
+  return 0.3 + std::max(0, wants - has);
 }
 
 void append_sketches(const ByteSource& file, const Layout& layout, std::size_t index,
@@ -52,8 +64,10 @@ void append_sketches(const ByteSource& file, const Layout& layout, std::size_t i
 
 struct NewTensor {
   std::size_t segment = 0;
-  std::vector<const TensorSketch*> sketches;
+  const Tensor* tensor = nullptr;
+  std::vector<StoredSketch> sketches;
   std::optional<SimilarTensor> found;
+  double cost = 0;        // of what was found
   std::int64_t from = 0;  // the content's number
 };
 
@@ -63,10 +77,12 @@ class Candidate {
   Candidate(std::int64_t number, SketchedContent content)
       : number_(number), content_(std::move(content)) {
     for (std::size_t i = 0; i < content_.sketches.size(); ++i) {
-      by_kind_[content_.sketches[i].kind].push_back(i);
-      const auto [at, fresh] = by_segment_.try_emplace(content_.sketches[i].segment, i);
-      tensors_ += fresh;
+      const StoredSketch& sketch = content_.sketches[i];
+      by_kind_[sketch.kind].push_back(i);
+      for (const BandKey key : keys_of(sketch)) by_key_.emplace_back(key, sketch.segment);
+      by_segment_.try_emplace(sketch.segment, i);
     }
+    std::sort(by_key_.begin(), by_key_.end());
     for (std::size_t i = 0; i < layout().segments.size(); ++i) {
       if (layout().segments[i].tensor) by_name_.emplace(layout().segments[i].tensor->name, i);
     }
@@ -76,7 +92,7 @@ class Candidate {
   std::int64_t number() const noexcept { return number_; }
   const ContentId& id() const noexcept { return content_.id; }
   const Layout& layout() const noexcept { return content_.layout; }
-  std::size_t tensors() const noexcept { return tensors_; }  // that have a sketch
+  std::size_t tensors() const noexcept { return by_segment_.size(); }  // that have a sketch
 
   std::optional<std::size_t> segment_named(std::string_view name) const {
     const auto at = by_name_.find(name);
@@ -85,32 +101,40 @@ class Candidate {
 
   struct Match {
     std::size_t segment = 0;
-    double distance = std::numeric_limits<double>::infinity();
+    double distance = 0;
+    double cost = 0;  // distance, and what the conversion costs
   };
 
-  // The related stored tensor nearest to `wanted`, `rank` being its place among those of its kind. What has
-  // the same name or rank and is near is taken without a look at the others.
-  std::optional<Match> nearest(const NewTensor& wanted, std::string_view name,
-                               std::size_t rank) const {
+  // The best related tensor of those with the same name, with the same rank among those of their kind, and
+  // with a band in common. The first one that is near is taken.
+  std::optional<Match> nearest(const NewTensor& wanted, std::size_t rank) const {
     std::optional<Match> best;
     auto improve = [&](std::size_t segment) {
       const auto match = compare(wanted, segment);
-      if (match && (!best || match->distance < best->distance)) best = match;
+      if (match && (!best || match->cost < best->cost)) best = match;
       return best && best->distance < distance_near;
     };
-    if (const auto same_name = segment_named(name); same_name && improve(*same_name)) return best;
-    for (const TensorSketch* sketch : wanted.sketches) {
-      const auto kind = by_kind_.find(sketch->kind);
+    const auto same_name = segment_named(wanted.tensor->name);
+    if (same_name && improve(*same_name)) return best;
+    for (const StoredSketch& sketch : wanted.sketches) {
+      const auto kind = by_kind_.find(sketch.kind);
       if (kind == by_kind_.end()) continue;
-      if (rank < kind->second.size() && improve(segment_at(kind->second[rank]))) return best;
-      for (const std::size_t at : kind->second) improve(segment_at(at));
-      if (best) return best;
+      if (rank < kind->second.size() && improve(content_.sketches[kind->second[rank]].segment)) {
+        return best;
+      }
+      for (const BandKey key : keys_of(sketch)) {
+        auto at = std::lower_bound(by_key_.begin(), by_key_.end(), std::pair(key, 0u));
+        for (int tried = 0; tried < tried_max; ++tried, ++at) {
+          if (at == by_key_.end() || at->first != key) break;
+          improve(at->second);
+        }
+      }
     }
     return best;
   }
 
  private:
-  std::size_t segment_at(std::size_t sketch) const { return content_.sketches[sketch].segment; }
+  static constexpr int tried_max = 16;  // tensors of one content that share a band
 
   // Over the sketches that both have; one that is related is enough, since tensors grow and are cut.
   std::optional<Match> compare(const NewTensor& wanted, std::size_t segment) const {
@@ -119,25 +143,27 @@ class Candidate {
     bool related = false;
     double sum = 0;
     int compared = 0;
-    for (const TensorSketch* sketch : wanted.sketches) {
+    for (const StoredSketch& sketch : wanted.sketches) {
       for (std::size_t i = first->second; i < content_.sketches.size(); ++i) {
         const StoredSketch& stored = content_.sketches[i];
         if (stored.segment != segment) break;
-        if (stored.kind != sketch->kind) continue;
-        related = related || is_related(stored.samples, sketch->sketch.samples);
-        sum += distance(stored.samples, sketch->sketch.samples);
+        if (stored.kind != sketch.kind) continue;
+        related = related || is_related(stored.sketch.samples, sketch.sketch.samples);
+        sum += distance(stored.sketch.samples, sketch.sketch.samples);
         ++compared;
       }
     }
     if (!related) return std::nullopt;
-    return Match{segment, sum / compared};
+    const double mean = sum / compared;
+    const Dtype from = layout().segments[segment].tensor->dtype;
+    return Match{segment, mean, mean + cost_of_conversion(from, wanted.tensor->dtype)};
   }
 
   std::int64_t number_;
   SketchedContent content_;
-  std::size_t tensors_ = 0;
   std::unordered_map<std::uint16_t, std::vector<std::size_t>> by_kind_;  // of sketches
   std::unordered_map<std::size_t, std::size_t> by_segment_;              // to its first sketch
+  std::vector<std::pair<BandKey, std::uint32_t>> by_key_;                // to segments; sorted
   std::unordered_map<std::string_view, std::size_t> by_name_;            // to its segment
 };
 
@@ -147,15 +173,17 @@ class Search {
       : database_(database), layout_(layout) {
     for (const TensorSketch& sketch : sketches) {
       if (tensors_.empty() || tensors_.back().segment != sketch.segment) {
-        tensors_.push_back({sketch.segment, {}, {}, 0});
+        NewTensor& tensor = tensors_.emplace_back();
+        tensor.segment = sketch.segment;
+        tensor.tensor = &*layout.segments[sketch.segment].tensor;
       }
-      tensors_.back().sketches.push_back(&sketch);
+      tensors_.back().sketches.push_back(stored_of(sketch));
     }
   }
 
   std::vector<SimilarTensor> run() {
     // A model may be in one file here and in many there: what one round leaves over votes again.
-    while (candidates_.size() < candidates_max) {
+    while (tried_.size() < candidates_max) {
       const std::size_t before = found_count();
       for (const std::int64_t number : elect()) try_candidate(number);
       if (found_count() == before || found_count() == tensors_.size()) break;
@@ -182,23 +210,34 @@ class Search {
 
   // The contents with most bands in common with the tensors that have no base yet; newer ones first.
   std::vector<std::int64_t> elect() {
-    std::vector<std::int64_t> hits;
+    std::vector<BandKey> keys;
     for (const NewTensor& tensor : tensors_) {
       if (tensor.found) continue;
-      for (const TensorSketch* sketch : tensor.sketches) {
-        for_each_key(*sketch, [&](BandKey key) {
-          append_contents_with(database_, key, contents_a_band, hits);
-        });
+      for (const StoredSketch& sketch : tensor.sketches) {
+        const auto more = keys_of(sketch);
+        keys.insert(keys.end(), more.begin(), more.end());
       }
     }
+    std::sort(keys.begin(), keys.end());  // neighbours are on one page of the index
+    keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
     std::unordered_map<std::int64_t, std::size_t> votes;
-    for (const std::int64_t content : hits) ++votes[content];
-    for (const Candidate& known : candidates_) votes.erase(known.number());
+    std::vector<std::int64_t> hits;
+    for (const BandKey key : keys) {
+      hits.clear();
+      append_contents_with(database_, key, contents_a_band, hits);
+      for (const std::int64_t content : hits) ++votes[content];
+    }
+    for (const std::int64_t content : tried_) votes.erase(content);
     std::vector<std::pair<std::size_t, std::int64_t>> order;
     for (const auto& [content, count] : votes) order.emplace_back(count, content);
     std::sort(order.rbegin(), order.rend());
     std::vector<std::int64_t> best;
-    for (std::size_t i = 0; i < std::min(elected, order.size()); ++i) best.push_back(order[i].second);
+    for (const auto& [count, content] : order) {
+      // Those by far behind the first are there by chance.
+      if (best.size() == elected || 8 * count < order.front().first) break;
+      best.push_back(content);
+    }
+    tried_.insert(tried_.end(), best.begin(), best.end());
     return best;
   }
 
@@ -208,11 +247,11 @@ class Search {
     const Candidate& candidate = candidates_.emplace_back(number, std::move(*content));
     std::unordered_map<std::uint16_t, std::size_t> ranks;
     for (NewTensor& tensor : tensors_) {
-      const std::size_t rank = ranks[tensor.sketches.front()->kind]++;
-      const auto match =
-          candidate.nearest(tensor, layout_.segments[tensor.segment].tensor->name, rank);
+      const std::size_t rank = ranks[tensor.sketches.front().kind]++;
+      const auto match = candidate.nearest(tensor, rank);
       if (!match || !is_better(*match, number, tensor)) continue;
       tensor.found = {tensor.segment, candidate.id(), match->segment, match->distance};
+      tensor.cost = match->cost;
       tensor.from = number;
     }
   }
@@ -232,7 +271,7 @@ class Search {
                         const NewTensor& tensor) {
     constexpr double same = 0.2;
     if (!tensor.found) return true;
-    const double gain = tensor.found->distance - match.distance;
+    const double gain = tensor.cost - match.cost;
     return gain > same || (gain > -same && number > tensor.from);
   }
 
@@ -277,9 +316,8 @@ class Search {
   std::vector<std::pair<std::size_t, std::size_t>> pairs_with(const Candidate& base) const {
     std::vector<std::pair<std::size_t, std::size_t>> pairs;
     const Groups theirs = by_shape(base.layout());
-    auto next = tensors_.begin();
     std::vector<bool> sketched(layout_.segments.size());
-    for (; next != tensors_.end(); ++next) sketched[next->segment] = true;
+    for (const NewTensor& tensor : tensors_) sketched[tensor.segment] = true;
     for (const auto& [shape, segments] : by_shape(layout_)) {
       const auto group = theirs.find(shape);
       if (group == theirs.end()) continue;
@@ -305,6 +343,7 @@ class Search {
   const Layout& layout_;
   std::vector<NewTensor> tensors_;
   std::vector<Candidate> candidates_;
+  std::vector<std::int64_t> tried_;  // contents that were elected
 };
 
 }  // namespace
@@ -322,13 +361,8 @@ void put_sketches(Database& database, const ContentId& content,
   const auto row = find_content(database, content);
   if (!row) fail(Errc::not_found, cat("the index has no content ", hex(content)));
   std::vector<StoredSketch> stored;
-  std::vector<BandKey> keys;
-  for (const TensorSketch& sketch : sketches) {
-    stored.push_back(
-        {static_cast<std::uint32_t>(sketch.segment), sketch.kind, sketch.sketch.samples});
-    for_each_key(sketch, [&](BandKey key) { keys.push_back(key); });
-  }
-  insert_sketches(database, row->number, stored, std::move(keys));
+  for (const TensorSketch& sketch : sketches) stored.push_back(stored_of(sketch));
+  insert_sketches(database, row->number, stored);
 }
 
 std::vector<SimilarTensor> find_similar(Database& database, const Layout& layout,

@@ -11,11 +11,12 @@ namespace {
 
 Buffer bytes_of(const std::vector<StoredSketch>& sketches) {
   Buffer bytes;
-  bytes.reserve(sketches.size() * (6 + 2 * sketch_samples));
   for (const StoredSketch& sketch : sketches) {
     append_le(bytes, sketch.segment);
     append_le(bytes, sketch.kind);
-    append_bytes(bytes, std::as_bytes(std::span(sketch.samples)));
+    append_le(bytes, sketch.sketch.valid);
+    append_bytes(bytes, std::as_bytes(std::span(sketch.sketch.bands)));
+    append_bytes(bytes, std::as_bytes(std::span(sketch.sketch.samples)));
   }
   return bytes;
 }
@@ -27,14 +28,24 @@ std::vector<StoredSketch> sketches_of(Bytes bytes) {
     StoredSketch& sketch = sketches.emplace_back();
     sketch.segment = cursor.number<std::uint32_t>();
     sketch.kind = cursor.number<std::uint16_t>();
-    const Bytes samples = cursor.take(sizeof sketch.samples);
-    std::copy(samples.begin(), samples.end(),
-              std::as_writable_bytes(std::span(sketch.samples)).begin());
+    sketch.sketch.valid = cursor.number<std::uint8_t>();
+    for (std::uint16_t& band : sketch.sketch.bands) band = cursor.number<std::uint16_t>();
+    for (std::uint16_t& sample : sketch.sketch.samples) sample = cursor.number<std::uint16_t>();
   }
   return sketches;
 }
 
 }  // namespace
+
+std::vector<BandKey> keys_of(const StoredSketch& sketch) {
+  std::vector<BandKey> keys;
+  for (std::uint32_t band = 0; band < sketch_bands; ++band) {
+    if ((sketch.sketch.valid >> band & 1) == 0) continue;
+    const std::uint32_t key = (band << 16 | sketch.sketch.bands[band]) << 13 | sketch.kind;
+    keys.push_back(static_cast<BandKey>(key));
+  }
+  return keys;
+}
 
 std::optional<std::int64_t> first_unsketched_content(Database& database) {
   auto query = database.prepare(
@@ -44,11 +55,16 @@ std::optional<std::int64_t> first_unsketched_content(Database& database) {
 }
 
 void insert_sketches(Database& database, std::int64_t content,
-                     const std::vector<StoredSketch>& sketches, std::vector<BandKey> keys) {
+                     const std::vector<StoredSketch>& sketches) {
   database.prepare("UPDATE contents SET sketched = 1 WHERE number = ?").bind(content).run();
   if (sketches.empty()) return;
   database.prepare("INSERT OR IGNORE INTO sketches (content, sketches) VALUES (?, ?)")
       .bind(content).bind(Bytes(bytes_of(sketches))).run();
+  std::vector<BandKey> keys;
+  for (const StoredSketch& sketch : sketches) {
+    const auto more = keys_of(sketch);
+    keys.insert(keys.end(), more.begin(), more.end());
+  }
   // In the order of the rows, neighbours are on one page.
   std::sort(keys.begin(), keys.end());
   keys.erase(std::unique(keys.begin(), keys.end()), keys.end());

@@ -1,4 +1,4 @@
-// Sketches as rows of the index: one row a content with the samples of all its tensors, and one row a band
+// Sketches as rows of the index: one row a content with those of all its tensors, and one row a band
 // and content, by which contents are found. Each function is one query in the caller's transaction.
 #pragma once
 
@@ -14,18 +14,19 @@ namespace wfs {
 
 struct StoredSketch {
   std::uint32_t segment = 0;
-  std::uint16_t kind = 0;
-  SketchSamples samples{};
+  std::uint16_t kind = 0;  // below 2^13; sketches of other kinds are not compared
+  Sketch sketch;
 };
 
 using BandKey = std::int32_t;  // band, its value and the kind of the sketch
+std::vector<BandKey> keys_of(const StoredSketch& sketch);
 
 // Contents that have a row but were never looked at: the oldest packed one.
 std::optional<std::int64_t> first_unsketched_content(Database& database);
 
 // Replaces nothing: the sketches of a content never change.
 void insert_sketches(Database& database, std::int64_t content,
-                     const std::vector<StoredSketch>& sketches, std::vector<BandKey> keys);
+                     const std::vector<StoredSketch>& sketches);
 
 // Appends the newest contents with a band of this key, as far as `limit`.
 void append_contents_with(Database& database, BandKey key, int limit,
