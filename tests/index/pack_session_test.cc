@@ -17,10 +17,9 @@ class PackSessionTest : public ExampleRepository {
     layout.segments = cover(bytes.size(), {});
     session.begin(content_of(bytes), stage(bytes), layout);
     for (std::size_t at = 0; at < bytes.size(); at += length) {
-      const Bytes piece = Bytes(bytes).subspan(at, std::min(length, bytes.size() - at));
-      session.add_block(Buffer(piece.begin(), piece.end()), Dtype::opaque);
+      session.add_block({{at, std::min(length, bytes.size() - at)}, Dtype::opaque});
     }
-    session.end("");
+    session.end();
   }
 
   std::size_t count_packs() {
