@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/wire.h"
 #include "codec/decode.h"
-#include "index/content_rows.h"
+#include "index/block_rows.h"
 
 namespace wfs {
 namespace {

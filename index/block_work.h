@@ -40,8 +40,8 @@ struct WorkedBlock {
 
 class BlockWork {
  public:
-  BlockWork(Repository& repository, OpenBlocks& open, BlockId (*name)(Bytes plain))
-      : repository_(repository), open_(open), name_(name) {}
+  BlockWork(Repository& repository, OpenBlocks& open, BlockId (*namer)(Bytes plain))
+      : repository_(repository), open_(open), name_(namer) {}
 
   // Throws Errc::corrupt also when the staged file cannot be read: that is its own damage and holds no
   // other content back, while a pack that cannot be written holds everybody.

@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "codec/zstd.h"
 #include "index/base_policy.h"
+#include "index/block_rows.h"
 #include "index/content_rows.h"
 #include "index/staged_rows.h"
 

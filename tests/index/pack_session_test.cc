@@ -105,7 +105,7 @@ TEST_F(PackSessionTest, AContentThatIsAbandonedLeavesNoRowAndHarmsNoOther) {
   Layout layout;
   layout.segments = cover(1'000'000, {});
   session.begin(content_of(weights(1, 9)), stage(weights(1'000'000, 9)), layout);
-  for (int i = 0; i < 40; ++i) session.add_block(weights(10'000, 100u + i), Dtype::opaque);
+  for (unsigned i = 0; i < 40; ++i) session.add_block({{i * 10'000, 10'000}, Dtype::opaque});
   session.abandon();
   pack_as_blocks(session, bytes, 100'000);
   session.finish_pack();
