@@ -85,6 +85,13 @@ std::optional<std::size_t> BaseFile::match(const Layout& other, std::size_t segm
   return segment;
 }
 
+bool BaseFile::can_be_base(std::size_t base_segment, const Segment& of) const noexcept {
+  if (base_segment >= layout().segments.size()) return false;
+  const auto& tensor = layout().segments[base_segment].tensor;
+  if (!tensor || !of.tensor) return !tensor && !of.tensor;
+  return tensor->dtype == of.tensor->dtype || (converts(tensor->dtype) && converts(of.tensor->dtype));
+}
+
 std::optional<BlockBase> BaseFile::base_at(std::size_t base_segment, const Segment& segment,
                                            const Range& range) const {
   const Segment& own = layout().segments[base_segment];

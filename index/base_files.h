@@ -26,8 +26,11 @@ class BaseFile {
   // fewer rows, of the same type or another float type. Of a segment without a tensor: the one in its place.
   std::optional<std::size_t> match(const Layout& layout, std::size_t segment) const;
 
+  // Whether the types of the two allow a base.
+  bool can_be_base(std::size_t base_segment, const Segment& of) const noexcept;
+
   // The bytes of `base_segment` that lie where `range` does in `segment`, as a base; nullopt when it is too
-  // short. Position and reason are not set.
+  // short. Requires: can_be_base(). Position and reason are not set.
   std::optional<BlockBase> base_at(std::size_t base_segment, const Segment& segment,
                                    const Range& range) const;
 
@@ -57,11 +60,9 @@ class BaseFiles {
 bool is_sampled(const Segment& segment) noexcept;
 
 // How unlike the values of two segments are, from some of them: mean log2(1 + 2 |a - b|) over their upper 16
-// bits as ordered integers. Unrelated weights give 12, what was trained from the same below 9. nullopt:
-// not enough of them. Requires: is_sampled() both.
+// bits as ordered integers. The scale is that of codec/sketch.h.
+// nullopt: not enough of them. Requires: is_sampled() both.
 std::optional<double> distance_of(const ByteSource& a, const Segment& segment_a,
                                   const ByteSource& b, const Segment& segment_b);
-
-inline constexpr double distance_unrelated = 9.5;
 
 }  // namespace wfs

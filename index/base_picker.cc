@@ -43,7 +43,7 @@ Likeness likeness_of(const ByteSource& bytes, const Layout& layout, const BaseFi
   double sum = 0;
   for (const double distance : distances) sum += distance;
   // Moments of an optimizer may be noise while others are not.
-  return {true, distances[distances.size() / 4] < distance_unrelated,
+  return {true, distances[distances.size() / 4] < distance_far,
           sum / static_cast<double>(distances.size())};
 }
 
@@ -82,13 +82,17 @@ void BasePicker::sort(std::vector<ContentRow>& contents) const {
   });
 }
 
-BasePlan BasePicker::plan(const ContentId& id, const ByteSource& bytes, const Layout& layout) {
+BasePlan BasePicker::plan(const ContentId& id, const ByteSource& bytes, const Layout& layout,
+                          const std::vector<TensorSketch>& sketches) {
   const BasePolicy& policy = repository_.settings().delta;
   BasePlan plan(layout, policy);
   const auto use = uses_.find(id);
-  if (policy.depth_max == 0 || bytes.size() == 0 || use == uses_.end()) return plan;
-  use_paths(id, use->second, bytes, layout, plan);
-  use_names(id, use->second, bytes, layout, plan);
+  if (policy.depth_max == 0 || bytes.size() == 0) return plan;
+  if (use != uses_.end()) {
+    use_paths(id, use->second, bytes, layout, plan);
+    use_names(id, use->second, bytes, layout, plan);
+  }
+  if (!sketches.empty()) use_values(id, layout, sketches, plan);
   return plan;
 }
 
@@ -145,7 +149,27 @@ void BasePicker::use_names(const ContentId& id, const ContentUse& use, const Byt
     if (file->layout().format == Format::torch_zip) continue;  // its names are numbers
     const Likeness likeness = likeness_of(bytes, layout, *file, open);
     if (!likeness.known || !likeness.related) continue;
-    take({std::move(file), BaseReason::name, std::nullopt}, layout, plan);
+    take({std::move(file), BaseReason::name, likeness.distance}, layout, plan);
+  }
+}
+
+// For tensors that nothing leads to, or only a name that is also used for something else.
+void BasePicker::use_values(const ContentId& id, const Layout& layout,
+                            const std::vector<TensorSketch>& sketches, BasePlan& plan) {
+  const auto is_open = [&](const TensorSketch& sketch) {
+    const auto& chosen = plan.by_segment_[sketch.segment];
+    return !chosen.file || chosen.distance > distance_near;
+  };
+  if (std::none_of(sketches.begin(), sketches.end(), is_open)) return;
+  const auto similar = repository_.catalog().read(
+      [&](Database& database) { return find_similar(database, layout, sketches); });
+  for (const SimilarTensor& found : similar) {
+    auto& chosen = plan.by_segment_[found.segment];
+    if (chosen.file && chosen.distance <= found.distance + tie) continue;
+    if (found.content == id) continue;
+    auto file = files_.open(found.content);
+    if (!file || !file->can_be_base(found.base_segment, layout.segments[found.segment])) continue;
+    chosen = {std::move(file), found.base_segment, BaseReason::similar, found.distance};
   }
 }
 
@@ -154,7 +178,7 @@ void BasePicker::take(const Candidate& candidate, const Layout& layout, BasePlan
     if (plan.by_segment_[i].file) continue;
     if (candidate.reason == BaseReason::name && !layout.segments[i].tensor) continue;
     if (const auto at = candidate.file->match(layout, i)) {
-      plan.by_segment_[i] = {candidate.file, *at, candidate.reason};
+      plan.by_segment_[i] = {candidate.file, *at, candidate.reason, candidate.distance.value_or(0)};
     }
   }
 }

@@ -10,6 +10,7 @@
 #include "index/base_policy.h"
 #include "index/base_trees.h"
 #include "index/content_rows.h"
+#include "index/similarity.h"
 
 namespace wfs {
 
@@ -28,6 +29,7 @@ class BasePlan {
     std::shared_ptr<const BaseFile> file;  // null: none
     std::size_t segment = 0;
     BaseReason reason = BaseReason::parent;
+    double distance = 0;  // 0 when it is not known
   };
 
   const Layout& layout_;
@@ -42,8 +44,9 @@ class BasePicker {
   // Sorts the contents so that what one may be based on comes before it.
   void sort(std::vector<ContentRow>& contents) const;
 
-  // Requires: `layout` outlives the plan.
-  BasePlan plan(const ContentId& id, const ByteSource& bytes, const Layout& layout);
+  // Requires: `layout` outlives the plan; the sketches are of it.
+  BasePlan plan(const ContentId& id, const ByteSource& bytes, const Layout& layout,
+                const std::vector<TensorSketch>& sketches);
 
  private:
   struct Candidate {
@@ -58,6 +61,8 @@ class BasePicker {
                  const Layout& layout, BasePlan& plan);
   void use_names(const ContentId& id, const ContentUse& use, const ByteSource& bytes,
                  const Layout& layout, BasePlan& plan);
+  void use_values(const ContentId& id, const Layout& layout,
+                  const std::vector<TensorSketch>& sketches, BasePlan& plan);
   static void take(const Candidate& candidate, const Layout& layout, BasePlan& plan);
 
   Repository& repository_;

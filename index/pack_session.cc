@@ -8,6 +8,7 @@
 #include "index/base_policy.h"
 #include "index/block_rows.h"
 #include "index/content_rows.h"
+#include "index/similarity.h"
 #include "index/staged_rows.h"
 
 namespace wfs {
@@ -262,6 +263,7 @@ void PackSession::put_content(Database& database, PackedFile& file) {
   take_places(file.blocks);
   file.map = std::make_shared<const SegmentMap>(file.record.layout, std::move(file.blocks));
   put_packed_content(database, file.id, *file.map, file.stored_bytes, file.record.health);
+  put_sketches(database, file.id, {});  // it was looked at; what was found is there
   const std::uint64_t size = file.record.size;
   put_staged(database, {file.staged->id(), size, file.id, StagedId::none, size, {}});
 }

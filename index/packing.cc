@@ -29,13 +29,20 @@ Outcome pack_content(Repository& repository, BasePicker& picker, PackSession& se
   const auto staged = repository.contents().take_up(row.staged);
   const StagedBytes bytes(*staged);
   const Layout layout = layout_of(bytes);
-  const BasePlan plan = picker.plan(row.id, bytes, layout);
+  const auto sketches = sketch_tensors(bytes, layout);
+  const BasePlan plan = picker.plan(row.id, bytes, layout, sketches);
   session.begin(row.id, staged, layout);
   for (const PlainBlock& block : split(bytes, layout)) {
     if (stop) return Outcome::stopped;
     session.add_block(block, plan.bases_of(block));
   }
   session.end();
+  if (!sketches.empty()) {
+    // At once: the next content of this round may be like it.
+    repository.catalog().write(Durability::later, [&](Database& database) {
+      put_sketches(database, row.id, sketches);
+    });
+  }
   return Outcome::packed;
 }
 
