@@ -110,7 +110,7 @@ void PackSession::finish_pack() {
   fault_point("packing.after_commit");
   for (PackedFile& file : files_) {
     file.staged->set_content(file.id);
-    file.staged->forward(std::make_shared<const PackedContent>(file.map, repository_.blocks()));
+    file.staged->forward(repository_.contents().packed(file.id, file.map));
     repository_.contents().forget(file.id);
   }
   if (open_) take_places(open_->file.blocks);
