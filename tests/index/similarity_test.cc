@@ -172,7 +172,7 @@ TEST_F(Similarity, WhatARebuiltIndexLacksIsMadeAnew) {
   std::string header = R"({"w":{"dtype":"F32","shape":[512,64],"data_offsets":[0,131072]}})";
   Buffer bytes = safetensors_file(header, 0);
   const MadeModel model = made_model(8, 1, {512, 64});
-  append_bytes(bytes, bytes_of(model[0].values));
+  append_bytes(bytes, wfs::bytes_of(model[0].values));
   commit_files({{"model.safetensors", bytes}, {"notes", weights(3000, 1)}});
   pack();
   repository().catalog().write(Durability::later, [](Database& database) {
