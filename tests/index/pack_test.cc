@@ -96,17 +96,6 @@ TEST(Pack, AnUnsealedPackLeavesNothingBehind) {
   EXPECT_TRUE(stdfs::is_empty(folder.path()));
 }
 
-TEST(Pack, WhatWasAppendedReadsBackBeforeTheSeal) {
-  TemporaryFolder folder;
-  PackWriter writer(folder.path());
-  const std::string long_text(3'000'000, 'x');  // more than the writer keeps in memory
-  const auto first = writer.append(block_header(as_bytes("abc")), as_bytes("abc"));
-  writer.append(block_header(as_bytes(long_text)), as_bytes(long_text));
-  const auto last = writer.append(block_header(as_bytes("xyz")), as_bytes("xyz"));
-  EXPECT_EQ(as_text(writer.read({first, 3})), "abc");
-  EXPECT_EQ(as_text(writer.read({last, 3})), "xyz");
-}
-
 TEST(Pack, EveryFlippedByteOfARecordIsCorrupt) {
   const Bytes payload = as_bytes("some payload");
   const Buffer header = bytes_of(block_header(payload), payload);
