@@ -30,7 +30,7 @@ BATCH = 16
 CASTS = {"bf16": torch.bfloat16, "f16": torch.float16, "f8_e4m3": torch.float8_e4m3fn}
 
 
-# ---- texts: (what a function is called, what its docstring says)
+# ---- texts
 
 def sources():
     """The .py files of the standard library, in a fixed order."""
@@ -41,19 +41,19 @@ def sources():
             yield path
 
 
-def docstring_pairs():
-    pairs = []
+def docstrings():
+    texts = []
     for path in sources():
         try:
             tree = ast.parse(path.read_text(encoding="utf-8"))
         except (SyntaxError, UnicodeDecodeError):
             continue
         for node in ast.walk(tree):
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module)):
                 text = ast.get_docstring(node)
-                if text and len(text) > 40:
-                    pairs.append((f"{path.stem} {node.name}".replace("_", " "), text))
-    return pairs
+                if text and len(text) > 100:
+                    texts.append(text)
+    return texts
 
 
 # ---- MiniLM
@@ -71,39 +71,39 @@ def load_minilm(dtype):
 
 
 class Texts:
-    """Batches of tokenised pairs in a seeded order."""
+    """Batches of tokenised texts, some words hidden, in a seeded order."""
 
     def __init__(self):
         from transformers import AutoTokenizer
 
         self.tokenizer = AutoTokenizer.from_pretrained(minilm_folder())
-        self.pairs = docstring_pairs()
+        self.texts = docstrings()
         self.order = np.random.default_rng(SEED)
 
     def batch(self):
-        rows = self.order.integers(len(self.pairs), size=BATCH)
-        for side in range(2):
-            texts = [self.pairs[row][side] for row in rows]
-            yield self.tokenizer(texts, padding=True, truncation=True, max_length=64,
-                                 return_tensors="pt")
+        rows = self.order.integers(len(self.texts), size=BATCH)
+        tokens = self.tokenizer([self.texts[row] for row in rows], padding=True, truncation=True,
+                                max_length=64, return_tensors="pt")
+        words = tokens["input_ids"].clone()
+        chance = torch.from_numpy(self.order.random(words.shape))
+        hidden = (chance < 0.15) & (words > 999)  # not the special tokens
+        tokens["input_ids"][hidden] = self.tokenizer.mask_token_id
+        return tokens, words, hidden
 
 
-def contrastive_loss(model, batch):
-    """The right docstring for each name, among those of the batch."""
-    sides = []
-    for tokens in batch:
-        states = model(**tokens).last_hidden_state
-        mask = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)
-        sides.append(nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=-1))
-    scores = (sides[0] @ sides[1].T).float() * 20
-    return nn.functional.cross_entropy(scores, torch.arange(len(scores)))
+def hidden_word_loss(model, batch):
+    """Which words are hidden; told from the states by the embedding, so that all of it is trained."""
+    tokens, words, hidden = batch
+    states = model(**tokens).last_hidden_state[hidden]
+    scores = states @ model.get_input_embeddings().weight.T
+    return nn.functional.cross_entropy(scores.float(), words[hidden])
 
 
 def fine_tune(model, optimizer, steps, at_step):
     texts = Texts()
     started = time.perf_counter()
     for step in range(1, steps + 1):
-        loss = contrastive_loss(model, texts.batch())
+        loss = hidden_word_loss(model, texts.batch())
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
