@@ -1,0 +1,81 @@
+#include "codec/rans_table.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace wfs {
+namespace {
+
+constexpr unsigned short_form_max = 127;  // greater frequencies take two bytes
+
+unsigned sum_of(const Frequencies& frequencies) {
+  return std::accumulate(frequencies.begin(), frequencies.end(), 0U);
+}
+
+}  // namespace
+
+unsigned greatest_symbol(const Frequencies& frequencies) noexcept {
+  unsigned greatest = rans_symbols - 1;
+  while (greatest > 0 && frequencies[greatest] == 0) --greatest;
+  return greatest;
+}
+
+void append_table(Buffer& to, const Frequencies& frequencies, unsigned bits) {
+  expects(sum_of(frequencies) == 1U << bits, "a table fills its slots");
+  const unsigned greatest = greatest_symbol(frequencies);
+  append_le(to, static_cast<std::uint8_t>(greatest));
+  for (unsigned symbol = 0; symbol <= greatest;) {
+    const unsigned frequency = frequencies[symbol];
+    if (frequency == 0) {
+      unsigned run = 1;
+      while (frequencies[symbol + run] == 0) ++run;
+      append_le(to, std::uint8_t{0});
+      append_le(to, static_cast<std::uint8_t>(run));
+      symbol += run;
+      continue;
+    }
+    if (frequency > short_form_max) {
+      append_le(to, static_cast<std::uint8_t>(0x80 | frequency >> 8));
+    }
+    append_le(to, static_cast<std::uint8_t>(frequency));
+    ++symbol;
+  }
+}
+
+Frequencies take_table(Cursor& from, unsigned bits) {
+  Frequencies frequencies{};
+  const unsigned greatest = from.number<std::uint8_t>();
+  unsigned left = 1U << bits;
+  for (unsigned symbol = 0; symbol <= greatest;) {
+    unsigned frequency = from.number<std::uint8_t>();
+    if (frequency == 0) {
+      const unsigned run = from.number<std::uint8_t>();
+      if (run == 0 || run > greatest - symbol) fail(Errc::corrupt, "a table with a wrong run");
+      symbol += run;
+      continue;
+    }
+    if (frequency > short_form_max) {
+      frequency = (frequency & 0x7f) << 8 | from.number<std::uint8_t>();
+    }
+    if (frequency == 0 || frequency > left) fail(Errc::corrupt, "a table with a wrong frequency");
+    left -= frequency;
+    frequencies[symbol++] = static_cast<std::uint16_t>(frequency);
+  }
+  if (left != 0) fail(Errc::corrupt, "a table that does not fill its slots");
+  return frequencies;
+}
+
+void fill_decode_table(const Frequencies& frequencies, std::span<std::uint32_t> entries) {
+  std::size_t at = 0;
+  for (std::uint32_t symbol = 0; symbol < rans_symbols; ++symbol) {
+    const std::uint32_t frequency = frequencies[symbol];
+    expects(frequency <= entries.size() - at, "a table fills its slots");
+    for (std::uint32_t place = 0; place < frequency; ++place) {
+      entries[at + place] = frequency | place << 12 | symbol << 24;
+    }
+    at += frequency;
+  }
+  expects(at == entries.size(), "a table fills its slots");
+}
+
+}  // namespace wfs
