@@ -94,9 +94,8 @@ BlocksOfFiles::BlocksOfFiles(const std::string& file, const std::string& base)
     auto segment = layout.segments.begin();
     for (const PlainBlock& block : blocks) {
       while (segment->range.end() <= block.range.offset) ++segment;
-      BlockPair pair{Bytes(file_).subspan(copy * file_size + block.range.offset, block.range.length),
-                     {},
-                     block.dtype};
+      const std::size_t at = copy * file_size + block.range.offset;
+      BlockPair pair{Bytes(file_).subspan(at, block.range.length), {}, block.dtype};
       if (const auto offset = bases.find(format_, *segment, block.range)) {
         pair.base = Bytes(base_).subspan(copy * base_size + *offset, block.range.length);
         bytes_with_base_ += block.range.length;

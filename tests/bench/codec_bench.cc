@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "codec/decode.h"
 #include "codec/encode.h"
+#include "codec/simd.h"
 #include "codec/tensor_health.h"
 #include "tests/bench/blocks_of_files.h"
 #include "tests/bench/peer_codecs.h"
@@ -26,9 +27,11 @@ using Json = nlohmann::ordered_json;
 struct Options {
   std::string file;
   std::string base;
+  std::string simd;
   unsigned passes = 3;
   bool json = false;
   bool alone = false;
+  bool list_simd = false;
 };
 
 struct Row {
@@ -134,8 +137,8 @@ struct OwnCodec {
     return wfs::encode(block.plain, block.dtype, block.base);
   }
   void decode(const EncodedBlock& stored, Bytes base, MutableBytes plain) const {
-    wfs::decode(stored.encoding, stored.payload, stored.encoding == Encoding::delta ? base : Bytes{},
-                plain);
+    if (stored.encoding != Encoding::delta) base = {};
+    wfs::decode(stored.encoding, stored.payload, base, plain);
   }
 };
 
@@ -145,17 +148,21 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
+std::vector<std::size_t> whole_blocks(const BlocksOfFiles& blocks,
+                                      const std::vector<EncodedBlock>& stored, Encoding encoding) {
+  std::vector<std::size_t> found;
+  for (std::size_t i = 0; i < stored.size(); ++i) {
+    const bool whole = blocks.pairs()[i].plain.size() == block_size_max;
+    if (stored[i].encoding == encoding && whole) found.push_back(i);
+  }
+  return found;
+}
+
 // Reads of one page of a random block, of the deltas if there are any: microseconds.
 Json measure_pages(const BlocksOfFiles& blocks, const std::vector<EncodedBlock>& stored) {
   constexpr std::size_t page = 4096, samples = 2000;
-  std::vector<std::size_t> chosen;
-  for (const Encoding wanted : {Encoding::delta, Encoding::planes}) {
-    for (std::size_t i = 0; i < stored.size() && (chosen.empty() || wanted == Encoding::delta); ++i) {
-      if (stored[i].encoding == wanted && blocks.pairs()[i].plain.size() == block_size_max) {
-        chosen.push_back(i);
-      }
-    }
-  }
+  std::vector<std::size_t> chosen = whole_blocks(blocks, stored, Encoding::delta);
+  if (chosen.empty()) chosen = whole_blocks(blocks, stored, Encoding::planes);
   if (chosen.empty()) return nullptr;
   std::mt19937_64 random(1);
   Buffer plain(block_size_max);
@@ -207,9 +214,11 @@ std::uint64_t peak_memory() {
 }
 
 Json run(const Options& options) {
+  force_simd(options.simd);
   const BlocksOfFiles blocks(options.file, options.base);
   Json report = {{"file", options.file},
                  {"base", options.base},
+                 {"simd", simd_kind()},
                  {"format", name_of(blocks.format())},
                  {"copies", blocks.copies()},
                  {"with_base", blocks.bytes_with_base()},
@@ -239,9 +248,10 @@ void print_row(const std::string& name, const Json& row) {
 }
 
 void print_text(const Json& report) {
-  std::printf("%s: %s, split at %.0f MB/s, %llu in memory\n",
+  std::printf("%s: %s, %s, split at %.0f MB/s, %llu in memory\n",
               report["file"].get<std::string>().c_str(),
-              report["format"].get<std::string>().c_str(), report["split_mbps"].get<double>(),
+              report["format"].get<std::string>().c_str(),
+              report["simd"].get<std::string>().c_str(), report["split_mbps"].get<double>(),
               report["copies"].get<unsigned long long>());
   if (!report["base"].get<std::string>().empty()) {
     std::printf("base %s, for %.1f MB\n", report["base"].get<std::string>().c_str(),
@@ -268,14 +278,21 @@ void print_text(const Json& report) {
 int main(int count, char** arguments) {
   wfs::Options options;
   CLI::App app("Sizes and speeds of the codec on one file, on one thread, from memory");
-  app.add_option("FILE", options.file, "What to encode")->required()->check(CLI::ExistingFile);
+  app.add_option("FILE", options.file, "What to encode")->check(CLI::ExistingFile);
   app.add_option("--base", options.base, "What its tensors were before")->check(CLI::ExistingFile);
+  app.add_option("--simd", options.simd, "The vectors to use instead of the widest");
+  app.add_flag("--list-simd", options.list_simd, "Name the vectors this machine has");
   app.add_option("--passes", options.passes, "The best of so many counts (3)")
       ->check(CLI::Range(1, 100));
   app.add_flag("--alone", options.alone, "Without the other codecs");
   app.add_flag("--json", options.json, "One line of JSON");
   CLI11_PARSE(app, count, arguments);
   try {
+    if (options.list_simd) {
+      for (const std::string_view kind : wfs::simd_kinds()) std::puts(std::string(kind).c_str());
+      return 0;
+    }
+    if (options.file.empty()) wfs::fail(wfs::Errc::invalid, "name a FILE; see --help");
     const auto report = wfs::run(options);
     if (options.json) {
       std::puts(report.dump().c_str());

@@ -3,11 +3,11 @@
 
     tests/bench/codec_table.py SERIES [--bench build/release/bin/codec_bench] [--quick] [--simd]
 
-SERIES: a folder made by make_series.py. Runs codec_bench on each pair and, in the same run, ZipNN from
-PyPI (requirements.txt) on the same numbers: one thread, the best of three, a fresh copy of the bytes
-each time because it changes them, round trip checked. Prints Markdown; a line below the table names
-every wanted figure that was missed. --quick: only the rows with wanted figures. --simd: also how fast
-each instruction set is.
+SERIES: a folder made by make_series.py. Runs codec_bench on each pair and, in the same run, ZipNN
+from PyPI (requirements.txt) on the same numbers: one thread, the best of three, a fresh copy of the
+bytes each time because it changes them, round trip checked. Prints Markdown; a line below the table
+names every wanted figure that was missed. --quick: only the rows with wanted figures. --simd: also
+how fast each instruction set is.
 """
 
 import argparse
@@ -40,34 +40,79 @@ def step(kind, file="model.safetensors", steps=(90, 75)):
 
 
 PAIRS = [
-    Pair("bf16 full model", "minilm-bf16/step-0/model.safetensors", "", "bfloat16",
-         66.5, 4.5, 0.8, 3, 1),
-    Pair("fp32 full model", "minilm-fp32/step-0/model.safetensors", "", "float32",
-         82.0, 5, 0.8, 3, 1),
+    Pair(
+        "bf16 full model",
+        "minilm-bf16/step-0/model.safetensors",
+        "",
+        "bfloat16",
+        66.5,
+        4.5,
+        0.8,
+        3,
+        1,
+    ),
+    Pair(
+        "fp32 full model", "minilm-fp32/step-0/model.safetensors", "", "float32", 82.0, 5, 0.8, 3, 1
+    ),
     Pair("bf16 adjacent fine-tune", *step("bf16"), "bfloat16", 12.3, 3, 1, 3, 0.55),
-    Pair("bf16 adjacent, trained in bf16", "bf16-run/checkpoint-120/model.safetensors",
-         "bf16-run/checkpoint-100/model.safetensors", "bfloat16", 12.3, 3, 1, 3, 0.55),
+    Pair(
+        "bf16 adjacent, trained in bf16",
+        "bf16-run/checkpoint-120/model.safetensors",
+        "bf16-run/checkpoint-100/model.safetensors",
+        "bfloat16",
+        12.3,
+        3,
+        1,
+        3,
+        0.55,
+    ),
     Pair("fp32 adjacent fine-tune", *step("fp32"), "float32", 54.3, 4.5, 1.8, 0, 1),
     Pair("AdamW v, fp32", *step("fp32", "exp_avg_sq.safetensors"), "float32", 69.5, 2.5),
     Pair("AdamW m, fp32", *step("fp32", "exp_avg.safetensors"), "float32", 81.5, 2.5),
-    Pair("50 % pruned bf16 against dense", "minilm-bf16-pruned/model.safetensors",
-         "minilm-bf16/step-0/model.safetensors", "bfloat16", 33.5, 3),
+    Pair(
+        "50 % pruned bf16 against dense",
+        "minilm-bf16-pruned/model.safetensors",
+        "minilm-bf16/step-0/model.safetensors",
+        "bfloat16",
+        33.5,
+        3,
+    ),
     Pair("Q8_0 adjacent", *step("q8_0", "model.gguf"), "", 12, 1.5),
     Pair("Q4_0 adjacent", *step("q4_0", "model.gguf")),
     Pair("int8 adjacent", *step("int8")),
     Pair("F16 adjacent", *step("f16"), "float16"),
     Pair("F8_E4M3 adjacent", *step("f8_e4m3")),
     Pair("fp32, 30 steps apart", *step("fp32", steps=(90, 60)), "float32"),
-    Pair("GPT from scratch, fp32", "gpt-fp32/step-90/model.safetensors",
-         "gpt-fp32/step-75/model.safetensors", "float32"),
-    Pair("GPT from scratch, bf16", "gpt-bf16/step-90/model.safetensors",
-         "gpt-bf16/step-75/model.safetensors", "bfloat16"),
-    Pair("LoRA merge, fp32", "lora/merged-fp32.safetensors",
-         "minilm-fp32/step-0/model.safetensors", "float32"),
-    Pair("LoRA merge, bf16", "lora/merged-bf16.safetensors",
-         "minilm-bf16/step-0/model.safetensors", "bfloat16"),
-    Pair("50 % pruned fp32 against dense", "minilm-fp32-pruned/model.safetensors",
-         "minilm-fp32/step-0/model.safetensors", "float32"),
+    Pair(
+        "GPT from scratch, fp32",
+        "gpt-fp32/step-90/model.safetensors",
+        "gpt-fp32/step-75/model.safetensors",
+        "float32",
+    ),
+    Pair(
+        "GPT from scratch, bf16",
+        "gpt-bf16/step-90/model.safetensors",
+        "gpt-bf16/step-75/model.safetensors",
+        "bfloat16",
+    ),
+    Pair(
+        "LoRA merge, fp32",
+        "lora/merged-fp32.safetensors",
+        "minilm-fp32/step-0/model.safetensors",
+        "float32",
+    ),
+    Pair(
+        "LoRA merge, bf16",
+        "lora/merged-bf16.safetensors",
+        "minilm-bf16/step-0/model.safetensors",
+        "bfloat16",
+    ),
+    Pair(
+        "50 % pruned fp32 against dense",
+        "minilm-fp32-pruned/model.safetensors",
+        "minilm-fp32/step-0/model.safetensors",
+        "float32",
+    ),
     Pair("AdamW v, bf16", *step("bf16", "exp_avg_sq.safetensors"), "bfloat16"),
     Pair("AdamW m, bf16", *step("bf16", "exp_avg.safetensors"), "bfloat16"),
     Pair("optimizer.pt, fp32", *step("fp32", "optimizer.pt")),
@@ -82,7 +127,7 @@ PEERS = ["zstd -3", "shuffle + zstd -1", "xor + zstd -3", "xor + shuffle + zstd 
 def tensor_bytes(path):
     """The numbers of a safetensors file, without its header."""
     data = path.read_bytes()
-    return data[8 + struct.unpack("<Q", data[:8])[0]:]
+    return data[8 + struct.unpack("<Q", data[:8])[0] :]
 
 
 def best_time(prepare, run):
@@ -115,19 +160,25 @@ def measure_zipnn(file, base, dtype):
 
     encode_seconds, stored = best_time(
         lambda: (copy_of(plain), second()),
-        lambda data, more: ZipNN(**options).compress(data, **more))
+        lambda data, more: ZipNN(**options).compress(data, **more),
+    )
     decode_seconds, decoded = best_time(
         lambda: (copy_of(stored), second()),
-        lambda data, more: ZipNN(**options).decompress(data, **more))
+        lambda data, more: ZipNN(**options).decompress(data, **more),
+    )
     if bytes(decoded) != plain:
         return None
-    return {"percent": 100 * len(stored) / len(plain),
-            "encode_mbps": len(plain) / 1e6 / encode_seconds,
-            "decode_mbps": len(plain) / 1e6 / decode_seconds}
+    return {
+        "percent": 100 * len(stored) / len(plain),
+        "encode_mbps": len(plain) / 1e6 / encode_seconds,
+        "decode_mbps": len(plain) / 1e6 / decode_seconds,
+    }
 
 
 def run_bench(bench, *arguments):
-    done = subprocess.run([str(bench), "--json", *map(str, arguments)], capture_output=True, text=True)
+    done = subprocess.run(
+        [str(bench), "--json", *map(str, arguments)], capture_output=True, text=True
+    )
     if done.returncode:
         sys.exit(f"codec_table: {' '.join(map(str, arguments))}: {done.stderr.strip()}")
     return json.loads(done.stdout)
@@ -136,13 +187,18 @@ def run_bench(bench, *arguments):
 def cell(row):
     if not row:
         return "-"
-    return (f"{row['percent']:.2f} · {row['encode_mbps'] / 1000:.2f} · "
-            f"{row['decode_mbps'] / 1000:.2f}")
+    return (
+        f"{row['percent']:.2f} · {row['encode_mbps'] / 1000:.2f} · "
+        f"{row['decode_mbps'] / 1000:.2f}"
+    )
 
 
 def wanted(pair):
-    parts = [f"<= {pair.size}" if pair.size else "", f">= {pair.encode}" if pair.encode else "",
-             f">= {pair.decode}" if pair.decode else ""]
+    parts = [
+        f"<= {pair.size}" if pair.size else "",
+        f">= {pair.encode}" if pair.encode else "",
+        f">= {pair.decode}" if pair.decode else "",
+    ]
     return " · ".join(part or "any" for part in parts) if any(parts) else ""
 
 
@@ -188,7 +244,9 @@ def print_table(pairs, series, bench):
 
 def print_simd(pairs, series, bench):
     """Encode and decode speeds of every instruction set that this machine has."""
-    names = subprocess.run([str(bench), "--list-simd"], capture_output=True, text=True).stdout.split()
+    names = subprocess.run(
+        [str(bench), "--list-simd"], capture_output=True, text=True
+    ).stdout.split()
     if not names:
         sys.exit("codec_table: codec_bench knows no instruction sets")
     print("\nEncode · decode GB/s.\n\n| data | " + " | ".join(names) + " |")
@@ -208,7 +266,9 @@ def main():
     root = pathlib.Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("series", type=pathlib.Path, metavar="SERIES")
-    parser.add_argument("--bench", type=pathlib.Path, default=root / "build/release/bin/codec_bench")
+    parser.add_argument(
+        "--bench", type=pathlib.Path, default=root / "build/release/bin/codec_bench"
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--simd", action="store_true")
     arguments = parser.parse_args()

@@ -3,10 +3,10 @@
 
     tests/bench/coral_bench.py [--mountctl build/release/bin/mountctl] [--scratch FOLDER] [--json]
 
-A small convolutional net and a small MLP; of each, five copies with noise of 0.001, 0.01 and three
-times 0.05, and three exact copies: 5.34M parameters in 126 tensors, seed 0. Each model is one commit.
-The saving is to the models as PyTorch saves them; a repository counts whole, with its index. Every
-tensor is read back and compared bit by bit.
+A small convolutional net and a small MLP; of each, five copies with noise of 0.001, 0.01 and
+three times 0.05, and three exact copies: 5.34M parameters in 126 tensors, seed 0. Each model is one
+commit. The saving is to the models as PyTorch saves them; a repository counts whole, with its
+index. Every tensor is read back and compared bit by bit.
 """
 
 import argparse
@@ -47,9 +47,12 @@ def workload():
     for name, weights in originals.items():
         for i, size in enumerate(NOISE):
             models[f"{name}-noise-{i + 1}"] = {
-                key: tensor + torch.randn_like(tensor) * size for key, tensor in weights.items()}
+                key: tensor + torch.randn_like(tensor) * size for key, tensor in weights.items()
+            }
         for i in range(EXACT_COPIES):
-            models[f"{name}-copy-{i + 1}"] = {key: tensor.clone() for key, tensor in weights.items()}
+            models[f"{name}-copy-{i + 1}"] = {
+                key: tensor.clone() for key, tensor in weights.items()
+            }
     return models
 
 
@@ -85,15 +88,19 @@ def through_coral(models, folder):
         for key, tensor in weights.items():
             read = reopened.get_weight(f"{name}.{key}", commits[name])
             wrong += wrong_numbers(None if read is None else read.data, tensor.numpy())
-    return {"bytes": folder_size(folder / ".coral"),
-            "weights_file_bytes": (folder / ".coral/objects/weights.h5").stat().st_size,
-            "seconds": seconds, "wrong_numbers": wrong}
+    return {
+        "bytes": folder_size(folder / ".coral"),
+        "weights_file_bytes": (folder / ".coral/objects/weights.h5").stat().st_size,
+        "seconds": seconds,
+        "wrong_numbers": wrong,
+    }
 
 
 def through_weightfs(models, saved, folder, mountctl):
     def ctl(*words):
-        done = subprocess.run([str(mountctl), *map(str, words)], capture_output=True, text=True,
-                              timeout=300)
+        done = subprocess.run(
+            [str(mountctl), *map(str, words)], capture_output=True, text=True, timeout=300
+        )
         if done.returncode:
             sys.exit(f"coral_bench: mountctl {words[0]}: {done.stderr.strip()}")
         return done.stdout
@@ -112,14 +119,21 @@ def through_weightfs(models, saved, folder, mountctl):
         path = folder / "out" / f"{name}.pth"
         if path.read_bytes() != (saved / f"{name}.pth").read_bytes():
             wrong += sum(tensor.numel() for tensor in weights.values())
-    return {"bytes": size, "pack_bytes": stats["pack_bytes"], "index_bytes": stats["index_bytes"],
-            "seconds": seconds, "wrong_numbers": wrong}
+    return {
+        "bytes": size,
+        "pack_bytes": stats["pack_bytes"],
+        "index_bytes": stats["index_bytes"],
+        "seconds": seconds,
+        "wrong_numbers": wrong,
+    }
 
 
 def main():
     root = pathlib.Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--mountctl", type=pathlib.Path, default=root / "build/release/bin/mountctl")
+    parser.add_argument(
+        "--mountctl", type=pathlib.Path, default=root / "build/release/bin/mountctl"
+    )
     parser.add_argument("--scratch", type=pathlib.Path, help="where to make the repositories")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -133,25 +147,36 @@ def main():
             torch.save(weights, saved / f"{name}.pth")
         naive = folder_size(saved)
         numbers = sum(tensor.numel() for weights in models.values() for tensor in weights.values())
-        results = {"coral-ml": through_coral(models, scratch / "coral"),
-                   "weightfs": through_weightfs(models, saved, scratch, arguments.mountctl)}
+        results = {
+            "coral-ml": through_coral(models, scratch / "coral"),
+            "weightfs": through_weightfs(models, saved, scratch, arguments.mountctl),
+        }
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     for result in results.values():
         result["saved_percent"] = 100 * (1 - result["bytes"] / naive)
     if arguments.json:
-        print(json.dumps({"models": len(models), "numbers": numbers, "naive_bytes": naive, **results}))
+        print(
+            json.dumps({"models": len(models), "numbers": numbers, "naive_bytes": naive, **results})
+        )
         return
-    print(f"{len(models)} models, {numbers / 1e6:.2f}M parameters, "
-          f"{sum(map(len, models.values()))} tensors, {naive / 1e6:.2f} MB as PyTorch saves them\n")
+    print(
+        f"{len(models)} models, {numbers / 1e6:.2f}M parameters, "
+        f"{sum(map(len, models.values()))} tensors, {naive / 1e6:.2f} MB as PyTorch saves them\n"
+    )
     print("| | whole repository | saved | wrong numbers | seconds |\n|---|---|---|---|---|")
     for name, result in results.items():
-        print(f"| {name} | {result['bytes'] / 1e6:.2f} MB | {result['saved_percent']:.1f} % | "
-              f"{result['wrong_numbers']} | {result['seconds']:.1f} |")
+        print(
+            f"| {name} | {result['bytes'] / 1e6:.2f} MB | {result['saved_percent']:.1f} % | "
+            f"{result['wrong_numbers']} | {result['seconds']:.1f} |"
+        )
     ours, coral = results["weightfs"], results["coral-ml"]
-    print(f"\nweightfs: packs {ours['pack_bytes'] / 1e6:.2f} MB, index {ours['index_bytes'] / 1e6:.2f}"
-          f" MB. coral-ml: its weights alone {coral['weights_file_bytes'] / 1e6:.2f} MB"
-          f" ({100 * (1 - coral['weights_file_bytes'] / naive):.1f} % saved).")
+    print(
+        f"\nweightfs: packs {ours['pack_bytes'] / 1e6:.2f} MB,"
+        f" index {ours['index_bytes'] / 1e6:.2f} MB."
+        f" coral-ml: its weights alone {coral['weights_file_bytes'] / 1e6:.2f} MB"
+        f" ({100 * (1 - coral['weights_file_bytes'] / naive):.1f} % saved)."
+    )
 
 
 if __name__ == "__main__":

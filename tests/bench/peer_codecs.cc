@@ -21,7 +21,9 @@ void shuffle(const std::byte* from, std::size_t count, std::byte* to) {
 template <unsigned width>
 void unshuffle(const std::byte* from, std::size_t count, std::byte* to) {
   for (std::size_t i = 0; i < count; ++i) {
-    for (unsigned plane = 0; plane < width; ++plane) to[i * width + plane] = from[plane * count + i];
+    for (unsigned plane = 0; plane < width; ++plane) {
+      to[i * width + plane] = from[plane * count + i];
+    }
   }
 }
 
@@ -54,7 +56,7 @@ Scratch& scratch() {
   return mine;
 }
 
-// u8 width, then for each plane u32 length and a frame, then the bytes behind the last whole number.
+// u8 width; for each plane u32 length and a frame; the bytes behind the last whole number.
 std::size_t encode_planes(unsigned width, Bytes plain, MutableBytes out) {
   to_planes(width, plain, scratch().planes.data());
   const std::size_t count = plain.size() / width;

@@ -1,5 +1,5 @@
-// What others do with a block: zstd, byte planes with zstd, and both behind an exclusive or with the
-// base, where there is one. One thread.
+// What others do with a block: zstd, byte planes with zstd, and both behind an exclusive or with
+// the base, where there is one. One thread.
 #pragma once
 
 #include <string>

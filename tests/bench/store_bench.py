@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """What a training run costs in a repository, and whether a model finds its base without its name.
 
-    tests/bench/store_bench.py SERIES [--mountctl build/release/bin/mountctl] [--scratch FOLDER] [--json]
+    tests/bench/store_bench.py SERIES [--mountctl PATH] [--scratch FOLDER] [--json]
 
-SERIES: a folder made by make_series.py. First, the checkpoints of bf16-run are copied with cp, one after
-the other, into a branch of a mounted repository: what is stored for each kind of file and in all, with
-the index, next to the distinct files as they are (as git-lfs keeps them), each by zstd -3, and their
-distinct tensors; how long encoding took, and the memory of the daemon. Then a fine-tune, a pruned copy
-and a bf16 cast of a model are stored below its own path and below an unrelated one.
+SERIES: a folder made by make_series.py. First, the checkpoints of bf16-run are copied with cp, one
+after the other, into a branch of a mounted repository: what is stored for each kind of file and in
+all, with the index, next to the distinct files as they are (as git-lfs keeps them), each by
+zstd -3, and their distinct tensors; how long encoding took, and the memory of the daemon. Then a
+fine-tune, a pruned copy and a bf16 cast of a model are stored below its own path and below another.
 """
 
 import argparse
@@ -48,6 +48,7 @@ def kind_of(path):
 
 # ---- what others would store
 
+
 def parts_of(path):
     """The tensors of a file as bytes, and what is between them as one more piece."""
     data = path.read_bytes()
@@ -57,7 +58,7 @@ def parts_of(path):
         for name, about in json.loads(data[8:start]).items():
             if name != "__metadata__":
                 first, last = about["data_offsets"]
-                yield data[start + first:start + last]
+                yield data[start + first : start + last]
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             members = [archive.read(name) for name in archive.namelist()]
@@ -68,14 +69,18 @@ def parts_of(path):
 
 
 def zstd_size(path):
-    done = subprocess.run(["zstd", "-3", "-q", "-T1", "-c", str(path)], stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(
+        ["zstd", "-3", "-q", "-T1", "-c", str(path)], stdout=subprocess.PIPE, check=True
+    )
     return len(done.stdout)
 
 
 def rivals(files):
     """Kind -> bytes as whole distinct files, each by zstd -3, and as distinct tensors."""
-    sizes = {kind: {"raw": 0, "whole": 0, "zstd": 0, "tensors": 0}
-             for kind in ("model", "optimizer", "other")}
+    sizes = {
+        kind: {"raw": 0, "whole": 0, "zstd": 0, "tensors": 0}
+        for kind in ("model", "optimizer", "other")
+    }
     seen = set()
 
     def is_new(data):
@@ -96,6 +101,7 @@ def rivals(files):
 
 
 # ---- what weightfs stores
+
 
 def stored_of(repository, revision_path):
     report = json.loads(repository.ctl("explain", revision_path, "--json").stdout.splitlines()[-1])
@@ -120,7 +126,9 @@ def measure_run(run, scratch):
         (repository.branch() / "run").mkdir()
         for checkpoint in checkpoints:
             started = time.perf_counter()
-            subprocess.run(["cp", "-r", str(checkpoint), str(repository.branch() / "run")], check=True)
+            subprocess.run(
+                ["cp", "-r", str(checkpoint), str(repository.branch() / "run")], check=True
+            )
             repository.commit(checkpoint.name)
             copied = time.perf_counter()
             repository.quiet()
@@ -136,9 +144,16 @@ def measure_run(run, scratch):
             if content not in seen:
                 kinds[kind_of(path)] += stored
             seen.add(content)
-        return {"stored": kinds, "stats": repository.stats(), "total_bytes": folder_size(repository.path),
-                "rivals": rivals(files), "copy_seconds": copying, "encode_seconds": encoding,
-                "memory_mib": peak, "totals": totals}
+        return {
+            "stored": kinds,
+            "stats": repository.stats(),
+            "total_bytes": folder_size(repository.path),
+            "rivals": rivals(files),
+            "copy_seconds": copying,
+            "encode_seconds": encoding,
+            "memory_mib": peak,
+            "totals": totals,
+        }
     finally:
         wrong = repository.dispose()
         if wrong:
@@ -156,7 +171,9 @@ def measure_import(run, scratch):
 def store_second(first, second, path, scratch):
     """Bytes stored for the file `second` as `path`, in a repository that holds `first` already."""
     repository = wfs.Repository(scratch).init()
-    for number, (source, name) in enumerate([(first, "published/model.safetensors"), (second, path)]):
+    for number, (source, name) in enumerate(
+        [(first, "published/model.safetensors"), (second, path)]
+    ):
         copy = scratch / str(number) / name
         copy.parent.mkdir(parents=True)
         shutil.copyfile(source, copy)
@@ -180,6 +197,7 @@ def measure_similar(series, scratch):
 
 # ---- telling
 
+
 def print_run(report):
     names = ("whole", "zstd", "tensors")
     print("| kind | raw MB | whole files | zstd -3 | distinct tensors | weightfs | % of raw |")
@@ -190,34 +208,45 @@ def print_run(report):
             sums[name] += row[name]
         stored = report["stored"][kind]
         cells = [f"{row[name] / MB:.1f}" for name in names]
-        print(f"| {kind} | {row['raw'] / MB:.1f} | {' | '.join(cells)} | {stored / MB:.1f} | "
-              f"{100 * stored / row['raw']:.1f} |")
+        print(
+            f"| {kind} | {row['raw'] / MB:.1f} | {' | '.join(cells)} | {stored / MB:.1f} | "
+            f"{100 * stored / row['raw']:.1f} |"
+        )
     cells = [f"{sums[name] / MB:.1f}" for name in names]
-    print(f"| all, with index | {sums['raw'] / MB:.1f} | {' | '.join(cells)} | "
-          f"{report['total_bytes'] / MB:.1f} | {100 * report['total_bytes'] / sums['raw']:.1f} |")
+    print(
+        f"| all, with index | {sums['raw'] / MB:.1f} | {' | '.join(cells)} | "
+        f"{report['total_bytes'] / MB:.1f} | {100 * report['total_bytes'] / sums['raw']:.1f} |"
+    )
     stats, limit = report["stats"], sums["raw"] / 1e9
-    print(f"\nPacks {stats['pack_bytes'] / MB:.1f} MB, index {stats['index_bytes'] / MB:.2f} MB."
-          f" cp and commit: {report['copy_seconds']:.2f} s in all; encoded after that:"
-          f" {report['encode_seconds']:.2f} s, {sums['raw'] / MB / report['encode_seconds']:.0f} MB/s"
-          f" (wanted: below {limit:.2f} s). Import of the whole run at once, reading and encoding:"
-          f" {report['import']['seconds']:.2f} s, to {report['import']['total_bytes'] / MB:.1f} MB."
-          f" Peak memory of the daemon {report['memory_mib']:.0f} MiB (wanted: below {MEMORY_MAX_MIB}).")
+    print(
+        f"\nPacks {stats['pack_bytes'] / MB:.1f} MB, index {stats['index_bytes'] / MB:.2f} MB."
+        f" cp and commit: {report['copy_seconds']:.2f} s in all; encoded after that:"
+        f" {report['encode_seconds']:.2f} s, {sums['raw'] / MB / report['encode_seconds']:.0f} MB/s"
+        f" (wanted: below {limit:.2f} s). Import of the whole run at once, reading and encoding:"
+        f" {report['import']['seconds']:.2f} s, to {report['import']['total_bytes'] / MB:.1f} MB."
+        f" Peak memory of the daemon {report['memory_mib']:.0f} MiB"
+        f" (wanted: below {MEMORY_MAX_MIB})."
+    )
 
 
 def print_similar(rows):
-    print("\n| made from a stored model | raw MB | below its path | below an unrelated path | more by |")
+    print("\n| made from a stored model | raw MB | below its path | below another | more by |")
     print("|---|---|---|---|---|")
     for what, row in rows.items():
         more = 100 * (row["unrelated"] / max(row["own"], 1) - 1)
-        print(f"| {what} | {row['raw'] / MB:.1f} | {row['own'] / MB:.2f} MB | "
-              f"{row['unrelated'] / MB:.2f} MB | {more:.1f} % (wanted: <= 3) |")
+        print(
+            f"| {what} | {row['raw'] / MB:.1f} | {row['own'] / MB:.2f} MB | "
+            f"{row['unrelated'] / MB:.2f} MB | {more:.1f} % (wanted: <= 3) |"
+        )
 
 
 def main():
     root = pathlib.Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("series", type=pathlib.Path, metavar="SERIES")
-    parser.add_argument("--mountctl", type=pathlib.Path, default=root / "build/release/bin/mountctl")
+    parser.add_argument(
+        "--mountctl", type=pathlib.Path, default=root / "build/release/bin/mountctl"
+    )
     parser.add_argument("--scratch", type=pathlib.Path, help="where to make the repositories")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
