@@ -53,6 +53,11 @@ void add_as(Bytes differences, Bytes base, MutableBytes plain) {
 
 }  // namespace
 
+unsigned token_count(unsigned width) noexcept {
+  const unsigned kept = 8 / width;
+  return width == 1 ? 256 : (8 * width - kept + 1) << kept;
+}
+
 void subtract(Bytes plain, Bytes base, unsigned width, MutableBytes differences) {
   expects(base.size() == plain.size() && differences.size() == plain.size(),
           "a difference is of bytes of one length");
@@ -74,6 +79,19 @@ void add(Bytes differences, Bytes base, unsigned width, MutableBytes plain) {
     case 4: return add_as<std::uint32_t>(differences, base, plain);
     case 8: return add_as<std::uint64_t>(differences, base, plain);
     default: expects(false, "numbers of 1, 2, 4 or 8 bytes");
+  }
+}
+
+void combine(Bytes coded, Bytes base, GroupOperation operation, MutableBytes plain) {
+  expects(base.size() == coded.size() && plain.size() == coded.size(),
+          "bytes of one length are combined");
+  if (operation == GroupOperation::exclusive_or) {
+    for (std::size_t i = 0; i < plain.size(); ++i) plain[i] = coded[i] ^ base[i];
+    return;
+  }
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    plain[i] = static_cast<std::byte>(std::to_integer<unsigned>(base[i]) +
+                                      std::to_integer<unsigned>(coded[i]));
   }
 }
 

@@ -5,31 +5,21 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "base/wire.h"
-#include "codec/delta.h"
+#include "codec/encode_delta.h"
+#include "codec/encode_planes.h"
+#include "codec/encode_scratch.h"
 #include "codec/estimate.h"
-#include "codec/planes.h"
-#include "codec/split.h"
 #include "codec/zstd.h"
 
 namespace wfs {
 namespace {
 
-constexpr std::size_t planes_min = 256;  // shorter blocks do not pay for the entries of planes
+constexpr std::size_t planes_min = 64;   // shorter blocks do not pay for the entries of planes
+constexpr std::size_t exact_max = 8192;  // up to this, a delta is compared with what it replaces
 constexpr double noise_bits = 7.95;      // bytes of this entropy are stored as they are
 constexpr double repeats_worth = 0.03;   // from this share of repeats on, looking for them pays
-constexpr double slack = 0.99;           // a faster form may be that much longer
-
-struct Scratch {
-  Buffer planes = Buffer(block_size_max);
-  Buffer coded = Buffer(2 * block_size_max);
-  Buffer other = Buffer(block_size_max);
-};
-
-Scratch& scratch() {
-  thread_local Scratch scratch;
-  return scratch;
-}
+constexpr double rows_worth = 0.3;       // the same for whole numbers: planes find most of them
+constexpr double doubt = 0.05;           // an estimate may be that wrong
 
 // Whether `bytes` repeat their first `period` bytes to the end.
 bool repeats(Bytes bytes, std::size_t period) {
@@ -37,133 +27,76 @@ bool repeats(Bytes bytes, std::size_t period) {
          std::memcmp(bytes.data(), bytes.data() + period, bytes.size() - period) == 0;
 }
 
-bool better(std::size_t slower, std::size_t faster) {
-  return static_cast<double>(slower) < slack * static_cast<double>(faster);
-}
-
-struct CodedPlane {
-  PlaneForm form;
-  Bytes stored;
-};
-
-// Codes one plane; what is not in `plane` itself is written to `to`, which is as long as the plane.
-CodedPlane encode_plane(Bytes plane, MutableBytes to, MutableBytes other) {
-  if (repeats(plane, 1)) return {PlaneForm::fill, plane.first(1)};
-  const Estimate guess = estimate(plane);
-  CodedPlane best{PlaneForm::raw, plane};
-  if (guess.bits < noise_bits) {
-    const std::size_t length = zstd_compress(plane, to, ZstdEffort::literals);
-    if (length != 0 && better(length, plane.size())) best = {PlaneForm::zstd, to.first(length)};
+std::size_t pattern_of(Bytes plain) {
+  for (const std::size_t period : {1U, 2U, 4U, 8U}) {
+    if (period < plain.size() && repeats(plain, period)) return period;
   }
-  if (guess.repeated > repeats_worth) {
-    const std::size_t length = zstd_compress(plane, other, ZstdEffort::fast);
-    if (length != 0 && better(length, best.stored.size())) {
-      std::memcpy(to.data(), other.data(), length);
-      best = {PlaneForm::zstd, to.first(length)};
-    }
-  }
-  return best;
-}
-
-struct PlaneShape {
-  unsigned width;
-  Rotation rotation;
-};
-
-// The payload of `plain` as planes, or nothing when it would be longer than `length_max`.
-Buffer encode_planes(Bytes plain, PlaneShape shape, std::size_t length_max) {
-  const std::size_t count = plain.size() / shape.width;
-  Scratch& memory = scratch();
-  const auto planes = MutableBytes(memory.planes).first(count * shape.width);
-  split_planes(plain, shape.width, shape.rotation, planes);
-
-  Buffer payload;
-  payload.push_back(static_cast<std::byte>(
-      shape.width | (shape.rotation == Rotation::none ? 0U : unsigned{planes_rotated})));
-  std::array<CodedPlane, planes_width_max> coded{};
-  const Bytes rest = plain.subspan(count * shape.width);
-  std::size_t length = 1 + shape.width * plane_entry_size + rest.size();
-  for (unsigned k = 0; k < shape.width; ++k) {
-    coded[k] = encode_plane(planes.subspan(k * count, count),
-                            MutableBytes(memory.coded).subspan(k * count, count), memory.other);
-    length += coded[k].stored.size();
-    append_le(payload, static_cast<std::uint8_t>(coded[k].form));
-    append_le(payload, static_cast<std::uint32_t>(coded[k].stored.size()));
-  }
-  if (length > length_max) return {};
-  payload.reserve(length);
-  for (unsigned k = 0; k < shape.width; ++k) append_bytes(payload, coded[k].stored);
-  append_bytes(payload, rest);
-  return payload;
-}
-
-// The mean entropy of a byte when it is known which byte of its number it is.
-double bits_as_planes(Bytes plain, PlaneShape shape) {
-  const std::size_t count = plain.size() / shape.width;
-  const auto planes = MutableBytes(scratch().planes).first(count * shape.width);
-  split_planes(plain, shape.width, shape.rotation, planes);
-  double sum = 0;
-  for (unsigned k = 0; k < shape.width; ++k) sum += estimate(planes.subspan(k * count, count)).bits;
-  return sum / shape.width;
+  return 0;
 }
 
 struct Plan {
-  PlaneShape shape{1, Rotation::none};  // width 1: no planes
-  bool searches = false;                // whether zstd may find something
-  ZstdEffort effort = ZstdEffort::normal;
+  PlaneShape shape;             // one plane of bytes, when nothing is known
+  bool is_noise = false;        // neither planes nor repetitions
+  double search_from = 2;       // share of repetitions that zstd is asked from; 2: never
+  bool search_only = false;     // text: no planes
 };
 
-// A block of a numeric type is split by it, and searched only when it repeats itself as it lies.
-Plan plan_numbers(Bytes plain, Dtype dtype) {
-  const Estimate guess = estimate(plain);
-  const auto rotation = is_float(dtype) ? Rotation::upper_half : Rotation::none;
-  return {{width_of(dtype), rotation}, guess.repeated > repeats_worth};
+// A block of a numeric type is split by it, and searched only when all its planes repeat themselves.
+Plan plan_numbers(Dtype dtype) {
+  Plan plan;
+  plan.shape.width = width_of(dtype);
+  if (is_float(dtype)) plan.shape.rotation = Rotation::upper_half;
+  plan.search_from = plan.shape.width == 1 ? repeats_worth : rows_worth;
+  return plan;
 }
 
-// A block of unknown type may hold floats (a PyTorch storage does), text, or anything.
-Plan plan_bytes(Bytes plain, Dtype dtype) {
+// A block of unknown type may hold floats (a PyTorch storage does), integers, text, or anything.
+Plan plan_bytes(Bytes plain) {
   const Estimate guess = estimate(plain);
   Plan plan;
-  plan.searches = guess.bits < noise_bits || guess.repeated > repeats_worth;
-  // Numbers of a byte or less have a distribution, but seldom repetitions.
-  if (dtype != Dtype::opaque && guess.repeated <= repeats_worth) plan.effort = ZstdEffort::literals;
-  if (dtype != Dtype::opaque || plain.size() < planes_min) return plan;
-  double best = 0.98 * guess.bits;
-  for (const unsigned width : {2U, 4U}) {
-    const PlaneShape shape{width, Rotation::upper_half};
-    const double bits = bits_as_planes(plain, shape);
-    if (bits >= best) continue;
-    best = 0.995 * bits;
-    plan.shape = shape;
+  MutableBytes sample(encode_scratch().sample);
+  sample = sample.first(take_sample(plain, sample.first(EncodeScratch::sample_size_max)));
+  const double alone = bits_as_planes(sample, plan.shape);
+  double best = 0.98 * alone;
+  for (const unsigned width : {2U, 4U, 8U}) {
+    if (plain.size() < 4 * planes_min) break;
+    for (const Rotation rotation : {Rotation::none, Rotation::upper_half}) {
+      const double bits = bits_as_planes(sample, {width, rotation});
+      if (bits >= best) continue;
+      best = 0.995 * bits;
+      plan.shape = {width, rotation};
+    }
   }
-  if (plan.shape.width > 1 && guess.repeated <= repeats_worth) plan.searches = false;
+  plan.search_from = plan.shape.width == 1 ? repeats_worth : rows_worth;
+  if (plan.shape.width == 1 && guess.repeated > repeats_worth) plan.search_only = true;
+  plan.is_noise = plan.shape.width == 1 && guess.bits > noise_bits && !plan.search_only;
   return plan;
+}
+
+Plan plan_of(Bytes plain, Dtype dtype) {
+  const bool bytes = dtype == Dtype::opaque || dtype == Dtype::quantised;
+  return bytes ? plan_bytes(plain) : plan_numbers(dtype);
 }
 
 // The form without a base.
 EncodedBlock encode_alone(Bytes plain, Dtype dtype) {
-  for (const std::size_t period : {1U, 2U, 4U, 8U}) {
-    if (period < plain.size() && repeats(plain, period)) {
-      return {Encoding::fill,
-              Buffer(plain.begin(), plain.begin() + static_cast<std::ptrdiff_t>(period))};
-    }
-  }
-  const bool numbers = width_of(dtype) > 1 && plain.size() >= planes_min;
-  const Plan plan = numbers ? plan_numbers(plain, dtype) : plan_bytes(plain, dtype);
-
+  const Plan plan = plan_of(plain, dtype);
   EncodedBlock best{Encoding::raw, {}};
   std::size_t best_length = plain.size();
-  if (plan.shape.width > 1) {
-    Buffer payload = encode_planes(plain, plan.shape, plain.size());
-    if (!payload.empty() && better(payload.size(), best_length)) {
+  double repeated = plan.search_only ? 1 : 0;
+  if (!plan.is_noise && !plan.search_only && plain.size() >= planes_min) {
+    Buffer payload;
+    if (append_planes(payload, plain, plan.shape, plain.size(), &repeated) &&
+        is_better(payload.size(), best_length)) {
       best_length = payload.size();
       best = {Encoding::planes, std::move(payload)};
     }
   }
-  if (plan.searches && !plain.empty()) {
-    const MutableBytes to = MutableBytes(scratch().coded).first(plain.size());
-    const std::size_t length = zstd_compress(plain, to, plan.effort);
-    if (length != 0 && better(length, best_length)) {
+  if (plain.size() < planes_min) repeated = 1;
+  if (repeated > plan.search_from && !plain.empty()) {
+    const MutableBytes to = MutableBytes(encode_scratch().coded).first(plain.size());
+    const std::size_t length = zstd_compress(plain, to, ZstdEffort::normal);
+    if (length != 0 && is_better(length, best_length)) {
       return {Encoding::zstd, Buffer(to.begin(), to.begin() + static_cast<std::ptrdiff_t>(length))};
     }
   }
@@ -171,19 +104,21 @@ EncodedBlock encode_alone(Bytes plain, Dtype dtype) {
   return best;
 }
 
-// The payload of a delta, or nothing when it would be longer than `length_max`.
-Buffer encode_delta(Bytes plain, Dtype dtype, Bytes base, std::size_t length_max) {
-  const unsigned width = std::max(2U, width_of(dtype));
-  if (plain.size() < planes_min || length_max < 2) return {};
-  Buffer differences(plain.size());
-  subtract(plain, base, width, differences);
-  const Buffer planes = encode_planes(differences, {width, Rotation::none}, length_max - 2);
-  if (planes.empty()) return {};
-  Buffer payload;
-  append_le(payload, static_cast<std::uint8_t>(DeltaForm::planes));
-  append_le(payload, static_cast<std::uint8_t>(width));
-  append_bytes(payload, planes);
-  return payload;
+// About how long the form without a base is.
+double length_alone(Bytes plain, Dtype dtype) {
+  constexpr std::size_t size = EncodeScratch::sample_size_max / 2;
+  const PlaneShape shape = plan_of(plain, dtype).shape;
+  const MutableBytes sample(encode_scratch().sample);
+  const std::size_t length = take_sample(plain, sample.first(size));
+  return bits_as_planes(sample.first(length), shape) / 8 * static_cast<double>(plain.size());
+}
+
+enum class Verdict { delta, alone, unclear };
+
+Verdict compare(double delta, double alone) {
+  if (delta < (delta_worth - doubt) * alone) return Verdict::delta;
+  if (delta > (delta_worth + doubt) * alone) return Verdict::alone;
+  return Verdict::unclear;
 }
 
 }  // namespace
@@ -191,13 +126,24 @@ Buffer encode_delta(Bytes plain, Dtype dtype, Bytes base, std::size_t length_max
 EncodedBlock encode(Bytes plain, Dtype dtype, Bytes base) {
   expects(plain.size() <= block_size_max, "a block is at most a block long");
   expects(base.empty() || base.size() == plain.size(), "a base is as long as its block");
+  if (const std::size_t period = pattern_of(plain); period != 0) {
+    const auto end = plain.begin() + static_cast<std::ptrdiff_t>(period);
+    return {Encoding::fill, Buffer(plain.begin(), end)};
+  }
+  const auto choice = base.empty() ? std::nullopt : choose_delta(plain, base, dtype);
+  if (!choice) return encode_alone(plain, dtype);
+
+  const double alone_guess = length_alone(plain, dtype);
+  const bool exactly = plain.size() <= exact_max;
+  const Verdict verdict = exactly ? Verdict::unclear : compare(choice->length, alone_guess);
+  if (verdict == Verdict::alone) return encode_alone(plain, dtype);
+  EncodedBlock delta{Encoding::delta, encode_delta(plain, base, dtype, *choice)};
+  const auto length = static_cast<double>(delta.payload.size());
+  // What came out decides, where the estimates were too near to one another or wrong.
+  if (!exactly && compare(length, alone_guess) == Verdict::delta) return delta;
   EncodedBlock alone = encode_alone(plain, dtype);
-  if (base.empty()) return alone;
-  const auto length_max =
-      static_cast<std::size_t>(delta_worth * static_cast<double>(alone.payload.size()));
-  Buffer delta = encode_delta(plain, dtype, base, length_max);
-  if (delta.empty()) return alone;
-  return {Encoding::delta, std::move(delta)};
+  if (length <= delta_worth * static_cast<double>(alone.payload.size())) return delta;
+  return alone;
 }
 
 }  // namespace wfs

@@ -2,45 +2,49 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstring>
 
 #include "base/wire.h"
+#include "codec/histogram.h"
 
 namespace wfs {
 namespace {
 
-// The sample: one piece out of every four, all of what is short.
-constexpr std::size_t piece = 512;
-constexpr std::size_t stride = 4 * piece;
+// The sample: one cache line out of every eight, which meets every row of a tensor; all of what is
+// short. Repetitions are looked for in some of them.
+constexpr std::size_t piece = 64;
+constexpr std::size_t stride = 8 * piece;
+constexpr std::size_t stride_of_repeats = 4 * stride;
 constexpr std::size_t whole_max = 8 * 1024;
 
-// Adds to four histograms in turn, so that equal neighbours do not wait for one another.
-using Histograms = std::array<std::array<std::uint32_t, 256>, 4>;
-
-void count_bytes(Bytes bytes, Histograms& histograms) {
-  std::size_t i = 0;
-  for (; i + 4 <= bytes.size(); i += 4) {
-    for (std::size_t k = 0; k < 4; ++k) ++histograms[k][std::to_integer<std::size_t>(bytes[i + k])];
+class SampledCounts {
+ public:
+  // Four histograms in turn, so that equal neighbours do not wait for one another.
+  void add(Bytes bytes) {
+    total_ += bytes.size();
+    std::size_t i = 0;
+    for (; i + 8 <= bytes.size(); i += 8) {
+      const auto word = load_le<std::uint64_t>(bytes.data() + i);
+      for (unsigned k = 0; k < 8; ++k) ++counts_[k % 4][(word >> (8 * k)) & 0xff];
+    }
+    for (; i < bytes.size(); ++i) ++counts_[0][std::to_integer<std::size_t>(bytes[i])];
   }
-  for (; i < bytes.size(); ++i) ++histograms[0][std::to_integer<std::size_t>(bytes[i])];
-}
 
-double entropy_of(const Histograms& histograms, std::size_t total) {
-  double sum = 0;
-  unsigned used = 0;
-  for (std::size_t value = 0; value < 256; ++value) {
-    const std::uint32_t count =
-        histograms[0][value] + histograms[1][value] + histograms[2][value] + histograms[3][value];
-    if (count == 0) continue;
-    ++used;
-    sum += count * std::log2(static_cast<double>(count));
+  double bits() {
+    unsigned used = 0;
+    for (std::size_t s = 0; s < rans_symbols; ++s) {
+      counts_[0][s] += counts_[1][s] + counts_[2][s] + counts_[3][s];
+      used += counts_[0][s] != 0;
+    }
+    // A sample shows less entropy than there is: Miller's correction.
+    const double bits = entropy_bits(counts_[0]) + 0.7213 * (used - 1);
+    return std::min(8.0, bits / static_cast<double>(total_));
   }
-  const auto all = static_cast<double>(total);
-  // A sample shows less entropy than there is: Miller's correction.
-  const double bias = (used - 1) / (2 * all * 0.6931471805599453);
-  return std::min(8.0, std::log2(all) - sum / all + bias);
-}
+
+ private:
+  std::array<Counts, 4> counts_{};
+  std::size_t total_ = 0;
+};
 
 class RepeatFinder {
  public:
@@ -67,24 +71,36 @@ class RepeatFinder {
 
 Estimate estimate(Bytes bytes) {
   if (bytes.empty()) return {};
-  Histograms histograms{};
+  SampledCounts counts;
   RepeatFinder repeats;
-  std::size_t total = 0;
-  const auto add = [&](Bytes sample) {
-    count_bytes(sample, histograms);
-    total += sample.size();
-  };
   if (bytes.size() <= whole_max) {
-    add(bytes);
+    counts.add(bytes);
     repeats.add(bytes);
   } else {
     for (std::size_t at = 0; at < bytes.size(); at += stride) {
-      const Bytes sample = bytes.subspan(at, std::min(piece, bytes.size() - at));
-      add(sample);
-      if (at / stride % 2 == 0) repeats.add(sample);
+      counts.add(bytes.subspan(at, std::min(piece, bytes.size() - at)));
+    }
+    for (std::size_t at = 0; at < bytes.size(); at += stride_of_repeats) {
+      repeats.add(bytes.subspan(at, std::min(4 * piece, bytes.size() - at)));
     }
   }
-  return {entropy_of(histograms, total), repeats.share()};
+  return {counts.bits(), repeats.share()};
+}
+
+std::size_t take_sample(Bytes bytes, MutableBytes to) {
+  if (bytes.size() <= to.size()) {
+    if (!bytes.empty()) std::memcpy(to.data(), bytes.data(), bytes.size());
+    return bytes.size();
+  }
+  constexpr std::size_t length = 4 * piece;
+  const std::size_t pieces = to.size() / length;
+  const std::size_t distance = bytes.size() / pieces / 8 * 8;
+  for (std::size_t k = 0; k < pieces; ++k) {
+    // Not always the same place of a stride, which may be the length of a row.
+    const std::size_t at = k * distance + k * 776 % (distance - length + 8);
+    std::memcpy(to.data() + k * length, bytes.data() + at / 8 * 8, length);
+  }
+  return pieces * length;
 }
 
 }  // namespace wfs

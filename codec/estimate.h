@@ -1,4 +1,4 @@
-// Cheap guesses of how bytes will compress, from a quarter of them. Functions without state.
+// Cheap guesses of how bytes will compress, from a part of them. Functions without state.
 #pragma once
 
 #include "base/bytes.h"
@@ -11,5 +11,9 @@ struct Estimate {
 };
 
 Estimate estimate(Bytes bytes);
+
+// Copies pieces of `bytes` from all over it, of `multiple` numbers of 8 bytes, to the start of `to`,
+// and gives how many bytes that were; all of them when they are not more than fit.
+std::size_t take_sample(Bytes bytes, MutableBytes to);
 
 }  // namespace wfs

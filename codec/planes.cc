@@ -13,16 +13,6 @@ template <class Number>
 constexpr unsigned half_shift = sizeof(Number) * 8 - 16;
 
 template <Rotation rotation, class Number>
-Number rotate(Number number) {
-  if constexpr (rotation == Rotation::none) return number;
-  constexpr Number upper = static_cast<Number>(Number{0xffff} << half_shift<Number>);
-  constexpr Number lowest = static_cast<Number>(Number{1} << half_shift<Number>);
-  const auto moved = static_cast<Number>((number << 1) & static_cast<Number>(upper ^ lowest));
-  const auto sign = static_cast<Number>((number >> 15) & lowest);
-  return static_cast<Number>((number & static_cast<Number>(~upper)) | moved | sign);
-}
-
-template <Rotation rotation, class Number>
 Number rotate_back(Number number) {
   if constexpr (rotation == Rotation::none) return number;
   constexpr Number upper = static_cast<Number>(Number{0xffff} << half_shift<Number>);
@@ -32,41 +22,12 @@ Number rotate_back(Number number) {
   return static_cast<Number>((number & static_cast<Number>(~upper)) | moved | sign);
 }
 
-template <class Number>
-Number load(const std::uint8_t* from) {
-  Number number;
-  std::memcpy(&number, from, sizeof number);
-  return number;
-}
-
-template <Rotation rotation>
-void split2(const std::uint8_t* __restrict from, std::size_t count, std::uint8_t* __restrict p0,
-            std::uint8_t* __restrict p1) {
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto number = rotate<rotation>(load<std::uint16_t>(from + 2 * i));
-    p0[i] = static_cast<std::uint8_t>(number);
-    p1[i] = static_cast<std::uint8_t>(number >> 8);
-  }
-}
-
 template <Rotation rotation>
 void merge2(const std::uint8_t* __restrict p0, const std::uint8_t* __restrict p1, std::size_t count,
             std::uint8_t* __restrict to) {
   for (std::size_t i = 0; i < count; ++i) {
     const auto number = rotate_back<rotation>(static_cast<std::uint16_t>(p0[i] | p1[i] << 8));
     std::memcpy(to + 2 * i, &number, sizeof number);
-  }
-}
-
-template <Rotation rotation>
-void split4(const std::uint8_t* __restrict from, std::size_t count, std::uint8_t* __restrict p0,
-            std::uint8_t* __restrict p1, std::uint8_t* __restrict p2, std::uint8_t* __restrict p3) {
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto number = rotate<rotation>(load<std::uint32_t>(from + 4 * i));
-    p0[i] = static_cast<std::uint8_t>(number);
-    p1[i] = static_cast<std::uint8_t>(number >> 8);
-    p2[i] = static_cast<std::uint8_t>(number >> 16);
-    p3[i] = static_cast<std::uint8_t>(number >> 24);
   }
 }
 
@@ -83,14 +44,6 @@ void merge4(const std::uint8_t* __restrict p0, const std::uint8_t* __restrict p1
 }
 
 template <Rotation rotation>
-void split8(const std::uint8_t* __restrict from, std::size_t count, std::uint8_t* __restrict to) {
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto number = rotate<rotation>(load<std::uint64_t>(from + 8 * i));
-    for (unsigned k = 0; k < 8; ++k) to[k * count + i] = static_cast<std::uint8_t>(number >> 8 * k);
-  }
-}
-
-template <Rotation rotation>
 void merge8(const std::byte* const* planes, std::size_t count, std::uint8_t* __restrict to) {
   for (std::size_t i = 0; i < count; ++i) {
     std::uint64_t number = 0;
@@ -102,25 +55,14 @@ void merge8(const std::byte* const* planes, std::size_t count, std::uint8_t* __r
 }
 
 template <Rotation rotation>
-void split_as(const std::uint8_t* from, unsigned width, std::size_t count, std::uint8_t* to) {
-  switch (width) {
-    case 2:
-      return split2<rotation>(from, count, to, to + count);
-    case 4:
-      return split4<rotation>(from, count, to, to + count, to + 2 * count, to + 3 * count);
-    case 8:
-      return split8<rotation>(from, count, to);
-    default:
-      expects(false, "numbers of 2, 4 or 8 bytes");
-  }
-}
-
-template <Rotation rotation>
 void merge_as(std::span<const std::byte* const> planes, std::size_t count, std::uint8_t* to) {
   const auto plane = [&](std::size_t k) {
     return reinterpret_cast<const std::uint8_t*>(planes[k]);
   };
   switch (planes.size()) {
+    case 1:
+      if (count != 0) std::memcpy(to, plane(0), count);
+      return;
     case 2:
       return merge2<rotation>(plane(0), plane(1), count, to);
     case 4:
@@ -128,23 +70,11 @@ void merge_as(std::span<const std::byte* const> planes, std::size_t count, std::
     case 8:
       return merge8<rotation>(planes.data(), count, to);
     default:
-      expects(false, "numbers of 2, 4 or 8 bytes");
+      expects(false, "numbers of 1, 2, 4 or 8 bytes");
   }
 }
 
 }  // namespace
-
-void split_planes(Bytes plain, unsigned width, Rotation rotation, MutableBytes planes) {
-  const std::size_t count = plain.size() / width;
-  expects(planes.size() == count * width, "the planes hold all whole numbers");
-  const auto* const from = reinterpret_cast<const std::uint8_t*>(plain.data());
-  auto* const to = reinterpret_cast<std::uint8_t*>(planes.data());
-  if (rotation == Rotation::none) {
-    split_as<Rotation::none>(from, width, count, to);
-  } else {
-    split_as<Rotation::upper_half>(from, width, count, to);
-  }
-}
 
 void merge_planes(std::span<const std::byte* const> planes, Rotation rotation, MutableBytes plain) {
   const std::size_t count = plain.size() / planes.size();

@@ -2,9 +2,7 @@
 // statistic lie together. In floats, the upper 16 bits are rotated left by one before, which makes
 // the highest plane exponent bits only and puts the sign behind the mantissa bits of the next.
 //
-// Payload of Encoding::planes: u8 width (2, 4 or 8), with planes_rotated added for floats; for each
-// plane u8 PlaneForm and u32 length; the planes; the bytes of the block behind its last whole
-// number. Functions without state.
+// What a payload of Encoding::planes holds stands in docs/FORMAT.md. Functions without state.
 #pragma once
 
 #include <span>
@@ -21,16 +19,17 @@ enum class PlaneForm : std::uint8_t {
   raw = 0,
   fill = 1,  // one byte, repeated
   zstd = 2,  // one zstd frame
+  rans = 3,  // range coded: its table; the symbols are in the stream behind the planes
 };
 
 enum class Rotation : std::uint8_t { none, upper_half };
 
 // Writes the planes of the whole numbers in `plain` one after the other.
-// Requires: width 2, 4 or 8; planes.size() == plain.size() / width * width.
+// Requires: width 1, 2, 4 or 8, and no rotation for 1; planes.size() == plain.size() / width * width.
 void split_planes(Bytes plain, unsigned width, Rotation rotation, MutableBytes planes);
 
 // The inverse; planes[k] points at plain.size() / planes.size() bytes. Bytes behind the last whole
-// number are left alone. Requires: 2, 4 or 8 planes.
+// number are left alone. Requires: 1, 2, 4 or 8 planes; one is not rotated.
 void merge_planes(std::span<const std::byte* const> planes, Rotation rotation, MutableBytes plain);
 
 }  // namespace wfs

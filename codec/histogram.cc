@@ -1,0 +1,130 @@
+#include "codec/histogram.h"
+
+#include <bit>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace wfs {
+namespace {
+
+constexpr unsigned log_bits = 10;
+
+struct Logarithms {
+  std::array<float, std::size_t{1} << log_bits> of;  // 1 to 2, at the middle of each step
+
+  Logarithms() {
+    for (std::size_t i = 0; i < of.size(); ++i) {
+      of[i] = std::log2(1.0F + (static_cast<float>(i) + 0.5F) / static_cast<float>(of.size()));
+    }
+  }
+};
+
+const Logarithms logarithms;
+
+struct Used {
+  std::uint32_t count;
+  std::uint16_t symbol;
+  std::uint16_t frequency;
+};
+
+// Gives the slots that rounding left over to, or takes those it spent too much from, the symbols
+// whose cost gains most or loses least.
+void settle(std::span<Used> used, int left) {
+  for (; left > 0; --left) {
+    Used* best = used.data();
+    for (Used& other : used) {
+      const auto gain = std::uint64_t{other.count} * (2U * best->frequency + 1);
+      if (gain > std::uint64_t{best->count} * (2U * other.frequency + 1)) best = &other;
+    }
+    ++best->frequency;
+  }
+  for (; left < 0; ++left) {
+    Used* best = nullptr;
+    for (Used& other : used) {
+      if (other.frequency < 2) continue;
+      if (best == nullptr || std::uint64_t{other.count} * (2U * best->frequency - 1) <
+                                 std::uint64_t{best->count} * (2U * other.frequency - 1)) {
+        best = &other;
+      }
+    }
+    --best->frequency;
+  }
+}
+
+}  // namespace
+
+Counts count_bytes(Bytes bytes) {
+  // Four in turn, so that equal neighbours do not wait for one another.
+  std::array<Counts, 4> counts{};
+  const auto* from = reinterpret_cast<const std::uint8_t*>(bytes.data());
+  std::size_t i = 0;
+  for (; i + 8 <= bytes.size(); i += 8) {
+    const auto word = load_le<std::uint64_t>(bytes.data() + i);
+    for (unsigned k = 0; k < 8; ++k) ++counts[k % 4][(word >> (8 * k)) & 0xff];
+  }
+  for (; i < bytes.size(); ++i) ++counts[0][from[i]];
+  for (std::size_t s = 0; s < rans_symbols; ++s) {
+    counts[0][s] += counts[1][s] + counts[2][s] + counts[3][s];
+  }
+  return counts[0];
+}
+
+double n_log_n(std::uint32_t n) noexcept {
+  if (n < 2) return 0;
+  const auto whole = static_cast<unsigned>(std::bit_width(n)) - 1;
+  const std::uint32_t aligned = n << (31 - whole);
+  const float part = logarithms.of[(aligned & 0x7fff'ffff) >> (31 - log_bits)];
+  // Powers of two are exact: nothing but one symbol costs nothing.
+  const float log = static_cast<float>(whole) + ((aligned & 0x7fff'ffff) == 0 ? 0.0F : part);
+  return static_cast<double>(n) * static_cast<double>(log);
+}
+
+double entropy_bits(std::span<const std::uint32_t> counts) noexcept {
+  std::uint32_t total = 0;
+  double sum = 0;
+  for (const std::uint32_t count : counts) {
+    total += count;
+    if (count > 1) sum += n_log_n(count);
+  }
+  const double bits = n_log_n(total) - sum;
+  return bits > 0 ? bits : 0;
+}
+
+Frequencies normalise(const Counts& counts, unsigned bits) {
+  std::array<Used, rans_symbols> all;
+  std::size_t size = 0;
+  std::uint64_t total = 0;
+  for (std::size_t s = 0; s < rans_symbols; ++s) {
+    if (counts[s] == 0) continue;
+    all[size++] = {counts[s], static_cast<std::uint16_t>(s), 1};
+    total += counts[s];
+  }
+  const std::uint32_t slots = 1U << bits;
+  expects(size > 0 && size < slots, "a table has symbols, and a slot for each");
+  const std::span<Used> used(all.data(), size);
+  // Symbols below one slot get one; the others share the rest.
+  std::uint64_t shared = 0;
+  std::uint32_t left = slots;
+  for (const Used& one : used) {
+    if (one.count * std::uint64_t{slots} <= total) {
+      --left;
+    } else {
+      shared += one.count;
+    }
+  }
+  int rest = static_cast<int>(slots);
+  for (Used& one : used) {
+    if (one.count * std::uint64_t{slots} > total) {
+      const std::uint64_t share = (one.count * std::uint64_t{left} + shared / 2) / shared;
+      one.frequency = static_cast<std::uint16_t>(share == 0 ? 1 : share);
+    }
+    rest -= one.frequency;
+  }
+  settle(used, rest);
+  Frequencies frequencies{};
+  for (const Used& one : used) frequencies[one.symbol] = one.frequency;
+  return frequencies;
+}
+
+}  // namespace wfs

@@ -1,0 +1,388 @@
+#include "codec/rans_encode.h"
+
+#include <algorithm>
+
+#include "base/wire.h"
+
+// One copy of the kernels for each instruction set; the best that the processor has is called.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "codec/rans_encode.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace wfs {
+namespace HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+constexpr std::size_t bits_kept(std::size_t width) {
+  return 8 / width;  // K
+}
+
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
+
+// Number by number.
+struct States {
+  static constexpr std::size_t lanes = 1;
+  static constexpr std::size_t vectors = rans_states;
+
+  std::uint32_t* x;
+  std::uint16_t* to;
+
+  States(std::uint32_t* states, std::uint16_t* words) : x(states), to(words) {}
+  void save(std::uint32_t*) const {}
+
+  void shrink(std::size_t v) {
+    *to++ = static_cast<std::uint16_t>(x[v]);
+    x[v] >>= 16;
+  }
+  template <unsigned bits>
+  void push_entry(std::size_t v, std::uint32_t entry) {
+    const std::uint32_t frequency = entry & 0xffff;
+    if (x[v] >> (31 - bits) >= frequency) shrink(v);
+    const std::uint32_t quotient = x[v] / frequency;
+    x[v] += quotient * ((1U << bits) - frequency) + (entry >> 16);
+  }
+  template <unsigned bits>
+  void push_byte(std::size_t v, const std::uint8_t* at, const std::uint32_t* table) {
+    push_entry<bits>(v, table[*at]);
+  }
+  template <unsigned bits>
+  void push_key(std::size_t v, const std::uint16_t* at, const std::uint32_t* table) {
+    push_entry<bits>(v, table[*at]);
+  }
+  static unsigned bits_of_key(unsigned key, unsigned kept) {
+    const unsigned high = (key & 0xff) >> kept;
+    return high > 1 ? high - 1 : 0;
+  }
+  template <class Number>
+  void push_low(std::size_t v, const std::uint16_t* key, const Number* difference) {
+    const unsigned whole = bits_of_key(*key, bits_kept(sizeof(Number)));
+    const unsigned bits = whole % 16;
+    const std::uint32_t low = *difference & ((std::uint32_t{1} << whole) - 1);
+    if (x[v] >> (31 - bits) != 0) shrink(v);
+    x[v] = x[v] << bits | (low >> (whole - bits));
+  }
+  void push_word(const std::uint16_t* key, const std::uint32_t* difference) {
+    if (bits_of_key(*key, bits_kept(4)) >= 16) *to++ = static_cast<std::uint16_t>(*difference);
+  }
+};
+
+#else
+
+using D = hn::ScalableTag<std::uint32_t>;
+using DI = hn::RebindToSigned<D>;
+using DF = hn::RebindToFloat<D>;
+using D16 = hn::Rebind<std::uint16_t, D>;
+using V = hn::Vec<D>;
+using M = hn::Mask<D>;
+
+#if HWY_TARGET > HWY_AVX3
+// For each mask of lanes, the bytes that move their low halves to the front. On 8 lanes, the halves
+// have been brought together before.
+template <std::size_t lanes>
+struct Gathering {
+  static constexpr std::size_t bytes = 16;
+  alignas(16) std::uint8_t of[std::size_t{1} << lanes][bytes];
+
+  constexpr Gathering() : of{} {
+    constexpr std::size_t stride = lanes == 4 ? 4 : 2;
+    for (std::size_t mask = 0; mask < std::size_t{1} << lanes; ++mask) {
+      std::size_t at = 0;
+      for (std::size_t lane = 0; lane < lanes; ++lane) {
+        if ((mask >> lane & 1) == 0) continue;
+        of[mask][at++] = static_cast<std::uint8_t>(lane * stride);
+        of[mask][at++] = static_cast<std::uint8_t>(lane * stride + 1);
+      }
+    }
+  }
+};
+constexpr Gathering<hn::MaxLanes(D())> gathering;
+#endif
+
+// Stores the low halves of the lanes in the mask.
+HWY_INLINE void store_words(V x, M mask, std::uint16_t*& to) {
+#if HWY_TARGET <= HWY_AVX3
+  hn::StoreU(hn::TruncateTo(D16(), hn::Compress(x, mask)), D16(), to);
+  to += hn::CountTrue(D(), mask);
+#else
+  const std::uint64_t bits = hn::detail::BitsFromMask(mask);
+  const hn::Full128<std::uint8_t> d8;
+  const auto order = hn::Load(d8, gathering.of[bits]);
+#if HWY_TARGET == HWY_AVX2
+  const auto low = hn::BitCast(d8, hn::TruncateTo(D16(), x));
+#else
+  const auto low = hn::BitCast(d8, x);
+#endif
+  hn::StoreU(hn::TableLookupBytes(low, order), d8, reinterpret_cast<std::uint8_t*>(to));
+  to += hwy::PopCount(bits);
+#endif
+}
+
+struct States {
+  static constexpr std::size_t lanes = hn::MaxLanes(D());
+  static constexpr std::size_t vectors = rans_states / lanes;
+
+  V x[vectors];
+  std::uint16_t* to;
+
+  HWY_INLINE States(const std::uint32_t* states, std::uint16_t* words) : to(words) {
+    for (std::size_t v = 0; v < vectors; ++v) x[v] = hn::Load(D(), states + v * lanes);
+  }
+  HWY_INLINE void save(std::uint32_t* states) const {
+    for (std::size_t v = 0; v < vectors; ++v) hn::Store(x[v], D(), states + v * lanes);
+  }
+
+  HWY_INLINE static auto is_signed(V v) { return hn::BitCast(DI(), v); }
+
+  HWY_INLINE void shrink(std::size_t v, M mask) {
+    store_words(x[v], mask, to);
+    x[v] = hn::IfThenElse(mask, hn::ShiftRight<16>(x[v]), x[v]);
+  }
+
+  // States are below frequency << (31 - bits), so quotients below 2^21: floats find them, or one
+  // less, which the remainder shows.
+  HWY_INLINE static V quotient(V state, V frequency) {
+    const auto n = hn::ConvertTo(DF(), is_signed(state));
+    const auto f = hn::ConvertTo(DF(), is_signed(frequency));
+    const auto half = hn::Set(DF(), -0.5F);
+#if HWY_TARGET <= HWY_AVX3
+    const auto guess = hn::ApproximateReciprocal(f);
+    const auto inverse = hn::Mul(guess, hn::NegMulAdd(f, guess, hn::Set(DF(), 2.0F)));
+    const auto estimate = hn::MulAdd(n, inverse, half);
+#else
+    const auto estimate = hn::Add(hn::Div(n, f), half);
+#endif
+    return hn::BitCast(D(), hn::ConvertTo(DI(), estimate));
+  }
+
+  template <unsigned bits>
+  HWY_INLINE void push_entry(std::size_t v, V entry) {
+    const D d;
+    const V frequency = hn::And(entry, hn::Set(d, 0xffff));
+    const V start = hn::ShiftRight<16>(entry);
+    const auto below = hn::Sub(is_signed(frequency), hn::Set(DI(), 1));
+    const auto full = hn::Gt(is_signed(hn::ShiftRight<31 - bits>(x[v])), below);
+    shrink(v, hn::RebindMask(d, full));
+    const V q = quotient(x[v], frequency);
+    const V remainder = hn::Sub(x[v], hn::Mul(q, frequency));
+    const V pushed = hn::Add(hn::Add(hn::ShiftLeft<bits>(q), start), remainder);
+    const auto over = hn::RebindMask(d, hn::Gt(is_signed(remainder), below));
+    const V more = hn::Sub(hn::Set(d, 1U << bits), frequency);
+    x[v] = hn::Add(pushed, hn::IfThenElseZero(over, more));
+  }
+  template <unsigned bits>
+  HWY_INLINE void push_byte(std::size_t v, const std::uint8_t* at, const std::uint32_t* table) {
+    const hn::Rebind<std::uint8_t, D> d8;
+    const V symbols = hn::Reverse(D(), hn::PromoteTo(D(), hn::LoadU(d8, at)));
+    push_entry<bits>(v, hn::GatherIndex(D(), table, is_signed(symbols)));
+  }
+  template <unsigned bits>
+  HWY_INLINE void push_key(std::size_t v, const std::uint16_t* at, const std::uint32_t* table) {
+    const V keys = hn::PromoteTo(D(), hn::LoadU(D16(), at));
+    push_entry<bits>(v, hn::GatherIndex(D(), table, is_signed(keys)));
+  }
+
+  template <unsigned kept>
+  HWY_INLINE static V bits_of_keys(const std::uint16_t* at) {
+    const V keys = hn::PromoteTo(D(), hn::LoadU(D16(), at));
+    const V high = hn::ShiftRight<kept>(hn::And(keys, hn::Set(D(), 0xff)));
+    const auto one = hn::Set(DI(), 1);
+    return hn::BitCast(D(), hn::Sub(hn::Max(is_signed(high), one), one));
+  }
+  HWY_INLINE static V load(const std::uint16_t* at) {
+    return hn::PromoteTo(D(), hn::LoadU(D16(), at));
+  }
+  HWY_INLINE static V load(const std::uint32_t* at) { return hn::LoadU(D(), at); }
+
+  template <class Number>
+  HWY_INLINE void push_low(std::size_t v, const std::uint16_t* key, const Number* difference) {
+    const D d;
+    const V whole = bits_of_keys<bits_kept(sizeof(Number))>(key);
+    const V one = hn::Set(d, 1);
+    V low = hn::And(load(difference), hn::Sub(hn::Shl(one, whole), one));
+    V bits = whole;
+    if constexpr (sizeof(Number) == 4) {
+      bits = hn::And(whole, hn::Set(d, 15));
+      const auto wide = hn::Gt(is_signed(whole), hn::Set(DI(), 15));
+      low = hn::IfThenElse(hn::RebindMask(d, wide), hn::ShiftRight<16>(low), low);
+    }
+    const V high = hn::Shr(x[v], hn::Sub(hn::Set(d, 31), bits));
+    shrink(v, hn::RebindMask(d, hn::Gt(is_signed(high), hn::Zero(DI()))));
+    x[v] = hn::Or(hn::Shl(x[v], bits), low);
+  }
+  HWY_INLINE void push_word(const std::uint16_t* key, const std::uint32_t* difference) {
+    const V whole = bits_of_keys<bits_kept(4)>(key);
+    const auto wide = hn::Gt(is_signed(whole), hn::Set(DI(), 15));
+    store_words(load(difference), hn::RebindMask(D(), wide), to);
+  }
+};
+
+#endif
+
+std::size_t push_bytes_kernel(const std::uint8_t* from, std::size_t count,
+                              const std::uint32_t* table, std::uint32_t* states,
+                              std::uint16_t* words) {
+  constexpr std::size_t lanes = States::lanes;
+  States run(states, words);
+  for (std::size_t end = count; end != 0; end -= rans_states) {
+#pragma GCC unroll 16
+    for (std::size_t v = 0; v < States::vectors; ++v) {
+      run.push_byte<planes_table_bits>(v, from + end - (v + 1) * lanes, table);
+    }
+  }
+  run.save(states);
+  return static_cast<std::size_t>(run.to - words);
+}
+
+template <unsigned bits>
+std::size_t push_keys_of(const std::uint16_t* keys, std::size_t count, const std::uint32_t* table,
+                         std::uint32_t* states, std::uint16_t* words) {
+  constexpr std::size_t lanes = States::lanes;
+  States run(states, words);
+  for (std::size_t at = 0; at < count; at += rans_states) {
+#pragma GCC unroll 16
+    for (std::size_t v = 0; v < States::vectors; ++v) {
+      run.push_key<bits>(v, keys + at + v * lanes, table);
+    }
+  }
+  run.save(states);
+  return static_cast<std::size_t>(run.to - words);
+}
+
+std::size_t push_keys_kernel(const std::uint16_t* keys, std::size_t count,
+                             const std::uint32_t* table, std::uint32_t* states,
+                             std::uint16_t* words) {
+  return push_keys_of<delta_table_bits>(keys, count, table, states, words);
+}
+
+std::size_t push_plane_keys_kernel(const std::uint16_t* keys, std::size_t count,
+                                   const std::uint32_t* table, std::uint32_t* states,
+                                   std::uint16_t* words) {
+  return push_keys_of<planes_table_bits>(keys, count, table, states, words);
+}
+
+template <class Number>
+std::size_t push_tokens_of(const std::uint16_t* keys, const Number* differences, std::size_t count,
+                           const std::uint32_t* table, std::uint32_t* states,
+                           std::uint16_t* words) {
+  constexpr std::size_t lanes = States::lanes;
+  States run(states, words);
+  for (std::size_t at = 0; at < count; at += rans_states) {
+    if constexpr (sizeof(Number) == 4) {
+#pragma GCC unroll 16
+      for (std::size_t v = 0; v < States::vectors; ++v) {
+        run.push_word(keys + at + v * lanes, differences + at + v * lanes);
+      }
+    }
+#pragma GCC unroll 16
+    for (std::size_t v = 0; v < States::vectors; ++v) {
+      run.push_low(v, keys + at + v * lanes, differences + at + v * lanes);
+    }
+#pragma GCC unroll 16
+    for (std::size_t v = 0; v < States::vectors; ++v) {
+      run.push_key<delta_table_bits>(v, keys + at + v * lanes, table);
+    }
+  }
+  run.save(states);
+  return static_cast<std::size_t>(run.to - words);
+}
+
+std::size_t push_tokens2_kernel(const std::uint16_t* keys, const std::uint16_t* differences,
+                                std::size_t count, const std::uint32_t* table,
+                                std::uint32_t* states, std::uint16_t* words) {
+  return push_tokens_of(keys, differences, count, table, states, words);
+}
+
+std::size_t push_tokens4_kernel(const std::uint16_t* keys, const std::uint32_t* differences,
+                                std::size_t count, const std::uint32_t* table,
+                                std::uint32_t* states, std::uint16_t* words) {
+  return push_tokens_of(keys, differences, count, table, states, words);
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace wfs
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace wfs {
+namespace {
+
+HWY_EXPORT(push_bytes_kernel);
+HWY_EXPORT(push_keys_kernel);
+HWY_EXPORT(push_plane_keys_kernel);
+HWY_EXPORT(push_tokens2_kernel);
+HWY_EXPORT(push_tokens4_kernel);
+
+}  // namespace
+
+void clear(KeyTable& table, unsigned bits) noexcept {
+  table.fill(1U << bits);
+}
+
+void set_class(KeyTable& table, std::size_t class_index, const Frequencies& frequencies) noexcept {
+  std::uint32_t start = 0;
+  for (std::size_t s = 0; s < rans_symbols; ++s) {
+    if (frequencies[s] == 0) continue;
+    table[class_index * rans_symbols + s] = frequencies[s] | start << 16;
+    start += frequencies[s];
+  }
+}
+
+RansEncoder::RansEncoder() : words_(words_max) {
+  begin();
+}
+
+void RansEncoder::begin() noexcept {
+  states_.fill(rans_low);
+  used_ = 0;
+}
+
+void RansEncoder::push_bytes(Bytes plane, const KeyTable& table) noexcept {
+  const auto* from = reinterpret_cast<const std::uint8_t*>(plane.data());
+  const std::size_t whole = plane.size() / rans_states * rans_states;
+  if (whole != plane.size()) {
+    std::array<std::uint16_t, rans_states> last;
+    last.fill(key_none);
+    for (std::size_t i = whole; i < plane.size(); ++i) {
+      last[rans_states - 1 - (i - whole)] = from[i];
+    }
+    used_ += HWY_DYNAMIC_DISPATCH(push_plane_keys_kernel)(last.data(), last.size(), table.data(),
+                                                          states_.data(), words_.data() + used_);
+  }
+  used_ += HWY_DYNAMIC_DISPATCH(push_bytes_kernel)(from, whole, table.data(), states_.data(),
+                                                   words_.data() + used_);
+}
+
+void RansEncoder::push_keys(std::span<const std::uint16_t> keys, const KeyTable& table) noexcept {
+  used_ += HWY_DYNAMIC_DISPATCH(push_keys_kernel)(keys.data(), keys.size(), table.data(),
+                                                  states_.data(), words_.data() + used_);
+}
+
+void RansEncoder::push_tokens(std::span<const std::uint16_t> keys, const std::uint16_t* differences,
+                              const KeyTable& table) noexcept {
+  used_ += HWY_DYNAMIC_DISPATCH(push_tokens2_kernel)(keys.data(), differences, keys.size(),
+                                                     table.data(), states_.data(),
+                                                     words_.data() + used_);
+}
+
+void RansEncoder::push_tokens(std::span<const std::uint16_t> keys, const std::uint32_t* differences,
+                              const KeyTable& table) noexcept {
+  used_ += HWY_DYNAMIC_DISPATCH(push_tokens4_kernel)(keys.data(), differences, keys.size(),
+                                                     table.data(), states_.data(),
+                                                     words_.data() + used_);
+}
+
+void RansEncoder::append_stream(Buffer& to) {
+  std::reverse(words_.begin(), words_.begin() + static_cast<std::ptrdiff_t>(used_));
+  std::reverse(states_.begin(), states_.end());
+  append_le(to, static_cast<std::uint32_t>(used_));
+  append_bytes(to, std::as_bytes(std::span(states_)));
+  append_bytes(to, std::as_bytes(std::span(words_.data(), used_)));
+}
+
+}  // namespace wfs
+#endif  // HWY_ONCE
