@@ -182,11 +182,23 @@ void sample_lengths(Bytes plain, Bytes base, TokenShape shape, SampledLengths& s
   }
   constexpr std::size_t wanted = 8192 / offset_group;
   const std::size_t stride = std::max<std::size_t>(1, shape.width * groups / (2 * wanted));
-  for (std::size_t k = 0; k * stride < groups; ++k) {
-    // Not always the same place of a stride, which may be the length of a row.
-    const std::size_t group = std::min(groups - 1, k * stride + k * 7 % stride);
-    const std::size_t at = group * offset_group * shape.width;
-    add(numbers_of(plain) + at, numbers_of(base) + at);
+  const std::size_t bytes = offset_group * shape.width;
+  const std::size_t steps = (groups + stride - 1) / stride;
+  // Not always the same place of a stride, which may be the length of a row.
+  const auto place = [&](std::size_t k) {
+    return std::min(groups - 1, k * stride + k * 7 % stride) * bytes;
+  };
+  const auto fetch = [&](std::size_t k) {
+    for (std::size_t i = 0; k < steps && i < bytes; i += 64) {
+      hwy::Prefetch(plain.data() + place(k) + i);
+      hwy::Prefetch(base.data() + place(k) + i);
+    }
+  };
+  constexpr std::size_t steps_ahead = 8;
+  for (std::size_t k = 0; k < steps_ahead; ++k) fetch(k);
+  for (std::size_t k = 0; k < steps; ++k) {
+    fetch(k + steps_ahead);
+    add(numbers_of(plain) + place(k), numbers_of(base) + place(k));
   }
 }
 

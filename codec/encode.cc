@@ -130,10 +130,12 @@ EncodedBlock encode(Bytes plain, Dtype dtype, Bytes base) {
     const auto end = plain.begin() + static_cast<std::ptrdiff_t>(period);
     return {Encoding::fill, Buffer(plain.begin(), end)};
   }
-  const auto choice = base.empty() ? std::nullopt : choose_delta(plain, base, dtype);
-  if (!choice) return encode_alone(plain, dtype);
+  if (base.empty() || plain.empty()) return encode_alone(plain, dtype);
 
   const double alone_guess = length_alone(plain, dtype);
+  const double wanted = (delta_worth - doubt) * alone_guess;
+  const auto choice = choose_delta(plain, base, dtype, wanted);
+  if (!choice) return encode_alone(plain, dtype);
   const bool exactly = plain.size() <= exact_max;
   const Verdict verdict = exactly ? Verdict::unclear : compare(choice->length, alone_guess);
   if (verdict == Verdict::alone) return encode_alone(plain, dtype);

@@ -20,8 +20,9 @@ struct DeltaChoice {
   double length = 0;  // of the payload, estimated
 };
 
-// Nothing when no delta of that type is possible. Requires: equal lengths of at most a block.
-std::optional<DeltaChoice> choose_delta(Bytes plain, Bytes base, Dtype dtype);
+// Nothing when no delta of that type is possible. Looks closer where the length is above `wanted`.
+// Requires: equal lengths of at most a block.
+std::optional<DeltaChoice> choose_delta(Bytes plain, Bytes base, Dtype dtype, double wanted);
 
 // The payload. Requires: the choice is of these bytes.
 Buffer encode_delta(Bytes plain, Bytes base, Dtype dtype, const DeltaChoice& choice);
