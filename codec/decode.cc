@@ -221,7 +221,7 @@ void decode_delta_tokens(Cursor& cursor, Bytes base, MutableBytes plain, std::si
   const std::size_t front = front_of(count, width, wanted);
   const MutableBytes to = plain.first(front * width);
   if (width == 1) {
-    decode_byte_tokens(stream, shift, offsets, base, to);
+    decode_byte_tokens(stream, shift, offsets, base.first(to.size()), to);
   } else {
     decode_tokens(stream, scratch().class_tables, {static_cast<unsigned>(width), shift}, offsets,
                   base.first(to.size()), to);
@@ -250,9 +250,10 @@ void decode_delta_groups(Cursor& cursor, Bytes base, MutableBytes plain, std::si
   if (period == 0 || period > group_period_max) fail(Errc::corrupt, "groups of a wrong period");
   const Bytes places = cursor.take(period);
   const unsigned present = cursor.number<std::uint8_t>();
-  for (const std::byte place : places) {
-    const auto j = std::to_integer<unsigned>(place);
-    if (j >= delta_classes || (present >> j & 1) == 0) {
+  for (std::size_t i = 0; i < period; ++i) {
+    const auto j = std::to_integer<unsigned>(places[i]);
+    const bool occurs = i < plain.size();  // a short block may end within its first period
+    if (j >= delta_classes || (occurs && (present >> j & 1) == 0)) {
       fail(Errc::corrupt, "groups with a class without a table");
     }
   }

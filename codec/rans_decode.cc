@@ -27,158 +27,225 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using Tag = hn::CappedTag<std::uint32_t, 16>;
 using SignedTag = hn::RebindToSigned<Tag>;
+using HalvesTag = hn::Repartition<std::uint16_t, Tag>;
+using SignedHalvesTag = hn::RebindToSigned<HalvesTag>;
+using BytesTag = hn::Repartition<std::uint8_t, Tag>;
+using HalfBytesTag = hn::Rebind<std::uint8_t, HalvesTag>;  // as many bytes as there are halves
 using Vector = hn::Vec<Tag>;
-using Lanes = hn::Mask<SignedTag>;
+using Halves = hn::Vec<HalvesTag>;
 
 constexpr Tag tag;
 constexpr SignedTag signed_tag;
+constexpr HalvesTag halves_tag;
+constexpr SignedHalvesTag signed_halves_tag;
+constexpr BytesTag bytes_tag;
+constexpr HalfBytesTag half_bytes_tag;
 constexpr std::size_t lanes = hn::MaxLanes(Tag());
-constexpr std::size_t vectors = rans_group / lanes;
+constexpr std::size_t pairs = rans_group / (2 * lanes);
 constexpr std::size_t ahead = 2048;  // bytes, of what is asked for early
 
-// Vectors of bytes at any address, as elements of another type.
-template <class AnyTag>
-HWY_INLINE hn::Vec<AnyTag> load_any(AnyTag wanted, const std::uint8_t* from) {
-  return hn::BitCast(wanted, hn::LoadU(hn::Repartition<std::uint8_t, AnyTag>(), from));
+// Neighbouring numbers, as many as two vectors hold: those at even places and those at odd ones. As
+// halves of 32 bits they are in their order without a permutation, as are the words for them.
+struct Pair {
+  Vector even, odd;
+};
+
+HWY_INLINE Vector load_any(const std::uint8_t* from) {
+  return hn::BitCast(tag, hn::LoadU(bytes_tag, from));
 }
-template <class AnyTag>
-HWY_INLINE void store_any(AnyTag, hn::Vec<AnyTag> vector, std::uint8_t* to) {
-  const hn::Repartition<std::uint8_t, AnyTag> bytes;
-  hn::StoreU(hn::BitCast(bytes, vector), bytes, to);
+HWY_INLINE void store_any(Vector vector, std::uint8_t* to) {
+  hn::StoreU(hn::BitCast(bytes_tag, vector), bytes_tag, to);
 }
 
-HWY_INLINE Vector load_states(const RansStream& stream, std::size_t v) {
-  return hn::Load(tag, stream.states.data() + v * lanes);
+// Both in one vector of halves. Requires: below 2^16.
+HWY_INLINE Vector joined(Pair pair) { return hn::Or(pair.even, hn::ShiftLeft<16>(pair.odd)); }
+HWY_INLINE Pair parted(Vector halves) {
+  return {hn::And(halves, hn::Set(tag, 0xffff)), hn::ShiftRight<16>(halves)};
 }
 
-// x = x << 16 | next word, in these lanes. Signed comparisons serve: a state is below 2^31.
-HWY_INLINE void append_words(Vector& x, Lanes which, const std::uint8_t*& next) {
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
-  const std::uint32_t bits = which.raw;
-  const hn::Rebind<std::uint16_t, Tag> words_tag;
-  const Vector words = hn::PromoteTo(tag, load_any(words_tag, next));
-  x.raw = _mm512_or_si512(_mm512_mask_slli_epi32(x.raw, which.raw, x.raw, 16),
-                          _mm512_maskz_expand_epi32(which.raw, words.raw));
-#elif HWY_TARGET == HWY_AVX2
-  const auto bits = static_cast<std::uint32_t>(hn::detail::BitsFromMask(which));
-  const hn::Rebind<std::uint16_t, Tag> words_tag;
-  const hn::Rebind<std::uint8_t, Tag> places_tag;
-  const Vector places = hn::PromoteTo(tag, hn::LoadU(places_tag, spread_of_8[bits].data()));
-  const Vector words = hn::TableLookupLanes(hn::PromoteTo(tag, load_any(words_tag, next)),
-                                            hn::IndicesFromVec(tag, places));
-  x = hn::IfThenElse(hn::RebindMask(tag, which), hn::Or(hn::ShiftLeft<16>(x), words), x);
+HWY_INLINE Pair load_pair(const std::uint8_t* from) {
+  const Vector first = load_any(from);
+  const Vector second = load_any(from + lanes * 4);
+  return {hn::ConcatEven(tag, second, first), hn::ConcatOdd(tag, second, first)};
+}
+HWY_INLINE void store_pair(Pair pair, std::uint8_t* to) {
+#if HWY_TARGET == HWY_AVX3_DL
+  const auto low = _mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  const auto high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+  store_any(Vector{_mm512_permutex2var_epi32(pair.even.raw, low, pair.odd.raw)}, to);
+  store_any(Vector{_mm512_permutex2var_epi32(pair.even.raw, high, pair.odd.raw)}, to + 64);
+#else
+  const Vector low = hn::InterleaveLower(tag, pair.even, pair.odd);
+  const Vector high = hn::InterleaveUpper(tag, pair.even, pair.odd);
+#if HWY_TARGET == HWY_AVX2
+  store_any(hn::ConcatLowerLower(tag, high, low), to);
+  store_any(hn::ConcatUpperUpper(tag, high, low), to + lanes * 4);
 #else
   static_assert(lanes == 4);
-  const auto bits = static_cast<std::uint32_t>(hn::detail::BitsFromMask(which));
-  const hn::Repartition<std::uint8_t, Tag> bytes_tag;
-  const auto words = hn::TableLookupBytesOr0(hn::LoadU(bytes_tag, next),
-                                             hn::LoadU(bytes_tag, spread_of_4[bits].data()));
-  const Vector longer = hn::Or(hn::ShiftLeft<16>(x), hn::BitCast(tag, words));
-  x = hn::IfThenElse(hn::RebindMask(tag, which), longer, x);
+  store_any(low, to);
+  store_any(high, to + lanes * 4);
 #endif
+#endif
+}
+
+// x = x << 16 | next word, for the numbers whose half of `missing` is zero.
+HWY_INLINE void append_words(Pair& x, Vector missing, const std::uint8_t*& next) {
+  const Halves halves = hn::BitCast(halves_tag, missing);
+#if HWY_TARGET == HWY_AVX3_DL
+  const __mmask32 bits = _mm512_testn_epi16_mask(halves.raw, halves.raw);
+  const auto words = _mm512_maskz_expand_epi16(bits, _mm512_loadu_si512(next));
+  const auto low = _mm512_set1_epi32(0xffff);
+  const __mmask16 even = _mm512_testn_epi32_mask(missing.raw, low);
+  const __mmask16 odd = _mm512_testn_epi32_mask(missing.raw, _mm512_set1_epi32(-0x10000));
+  x.even.raw = _mm512_mask_slli_epi32(x.even.raw, even, x.even.raw, 16);
+  x.odd.raw = _mm512_mask_slli_epi32(x.odd.raw, odd, x.odd.raw, 16);
+  x.even.raw = _mm512_ternarylogic_epi32(x.even.raw, words, low, 0xf8);  // x | (words & low)
+  x.odd.raw = _mm512_or_si512(x.odd.raw, _mm512_srli_epi32(words, 16));
   next += 2 * hwy::PopCount(bits);
+#else
+  const auto wanted = hn::Eq(halves, hn::Zero(halves_tag));
+  const auto bits = static_cast<std::uint32_t>(hn::detail::BitsFromMask(wanted));
+#if HWY_TARGET == HWY_AVX2
+  const hn::Half<BytesTag> block;
+  const std::size_t used = 2 * hwy::PopCount(bits & 0xff);
+  const auto spread = hn::Combine(bytes_tag, hn::LoadU(block, spread_words[bits >> 8].data()),
+                                  hn::LoadU(block, spread_words[bits & 0xff].data()));
+  const auto from = hn::Combine(bytes_tag, hn::LoadU(block, next + used), hn::LoadU(block, next));
+#else
+  static_assert(lanes == 4);
+  const auto spread = hn::LoadU(bytes_tag, spread_words[bits].data());
+  const auto from = hn::LoadU(bytes_tag, next);
+#endif
+  const Pair words = parted(hn::BitCast(tag, hn::TableLookupBytesOr0(from, spread)));
+  const auto which = hn::BitCast(signed_tag, hn::VecFromMask(halves_tag, wanted));
+  const auto even = hn::MaskFromVec(hn::BitCast(tag, hn::ShiftRight<31>(hn::ShiftLeft<16>(which))));
+  const auto odd = hn::MaskFromVec(hn::BitCast(tag, hn::ShiftRight<31>(which)));
+  x.even = hn::IfThenElse(even, hn::Or(hn::ShiftLeft<16>(x.even), words.even), x.even);
+  x.odd = hn::IfThenElse(odd, hn::Or(hn::ShiftLeft<16>(x.odd), words.odd), x.odd);
+  next += 2 * hwy::PopCount(bits);
+#endif
 }
 
-HWY_INLINE void refill(Vector& x, const std::uint8_t*& next) {
-  const auto low = hn::Set(signed_tag, static_cast<std::int32_t>(rans_low));
-  append_words(x, hn::Lt(hn::BitCast(signed_tag, x), low), next);
+// A state is below 2^31, so what it has above its lower bound fits half a lane.
+HWY_INLINE void refill(Pair& x, const std::uint8_t*& next) {
+  static_assert(rans_low == 1U << 15);
+  const Vector odd = hn::And(hn::Add(x.odd, x.odd), hn::Set(tag, 0xffff0000));
+  append_words(x, hn::Or(hn::ShiftRight<15>(x.even), odd), next);
 }
 
 template <unsigned bits>
-HWY_INLINE Vector slots_of(Vector x) {
-  return hn::And(x, hn::Set(tag, (1U << bits) - 1));
-}
-
-// Decodes one symbol a lane; gives the entries of the table, which hold it in their highest byte.
-template <unsigned bits>
-HWY_INLINE Vector symbols(Vector& x, const std::uint32_t* table, Vector places,
-                          const std::uint8_t*& next) {
-  const Vector entries = hn::GatherIndex(tag, table, hn::BitCast(signed_tag, places));
+HWY_INLINE Vector symbols_of(Vector& x, const std::uint32_t* tables, Vector first) {
+  const Vector places = hn::Or(hn::And(x, hn::Set(tag, (1U << bits) - 1)), first);
+  const Vector entries = hn::GatherIndex(tag, tables, hn::BitCast(signed_tag, places));
   const Vector field = hn::Set(tag, 0xfff);
   x = hn::Add(hn::Mul(hn::And(entries, field), hn::ShiftRight<bits>(x)),
               hn::And(hn::ShiftRight<12>(entries), field));
+  return entries;
+}
+
+// Decodes a symbol for each number, by the table that begins at `first`. Gives the entries of the
+// tables, which hold the symbols in their highest bytes.
+template <unsigned bits>
+HWY_INLINE Pair symbols(Pair& x, const std::uint32_t* tables, Pair first,
+                        const std::uint8_t*& next) {
+  Pair entries;
+  entries.even = symbols_of<bits>(x.even, tables, first.even);
+  entries.odd = symbols_of<bits>(x.odd, tables, first.odd);
   refill(x, next);
   return entries;
 }
 
+HWY_INLINE Pair no_offset() { return {hn::Zero(tag), hn::Zero(tag)}; }
+
+// The symbols as the upper bytes of halves.
+HWY_INLINE Halves upper_bytes(Pair entries) {
+  return hn::BitCast(
+      halves_tag, hn::Or(hn::And(hn::ShiftRight<16>(entries.even), hn::Set(tag, 0xff00)),
+                         hn::And(entries.odd, hn::Set(tag, 0xff000000))));
+}
+
+HWY_INLINE Halves load_bytes(const std::uint8_t* from) {
+  return hn::PromoteTo(halves_tag, hn::LoadU(half_bytes_tag, from));
+}
+HWY_INLINE void store_symbols(Pair entries, std::uint8_t* to) {
+  const Halves symbols = hn::ShiftRight<8>(upper_bytes(entries));
+  hn::StoreU(hn::TruncateTo(half_bytes_tag, symbols), half_bytes_tag, to);
+}
+
+template <Rotation rotation>
+HWY_INLINE Halves rotated_back(Halves halves) {
+  if constexpr (rotation == Rotation::none) return halves;
+  return hn::Or(hn::ShiftRight<1>(halves), hn::ShiftLeft<15>(halves));
+}
+
 // One group of numbers at a time: x holds the states, `next` the place in the words.
 struct PlaneKernel {
-  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Vector (&x)[vectors],
+  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Pair (&x)[pairs],
                                 const std::uint8_t*& next) {
-    const hn::Rebind<std::uint8_t, Tag> bytes_tag;
     std::uint8_t* const to = work.to + group * rans_group;
+    hwy::Prefetch(next + ahead);
 #pragma GCC unroll 16
-    for (std::size_t v = 0; v < vectors; ++v) {
-      const Vector entries = symbols<planes_table_bits>(
-          x[v], work.tables, slots_of<planes_table_bits>(x[v]), next);
-      hn::StoreU(hn::TruncateTo(bytes_tag, hn::ShiftRight<24>(entries)), bytes_tag, to + v * lanes);
+    for (std::size_t v = 0; v < pairs; ++v) {
+      const Pair entries = symbols<planes_table_bits>(x[v], work.tables, no_offset(), next);
+      store_symbols(entries, to + v * 2 * lanes);
     }
   }
 };
 
 struct ClassesKernel {
-  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Vector (&x)[vectors],
+  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Pair (&x)[pairs],
                                 const std::uint8_t*& next) {
-    const hn::Rebind<std::uint8_t, Tag> bytes_tag;
     const std::uint8_t* const classes = work.classes + group * rans_group;
     std::uint8_t* const to = work.to + group * rans_group;
+    hwy::Prefetch(next + ahead);
 #pragma GCC unroll 16
-    for (std::size_t v = 0; v < vectors; ++v) {
-      const Vector table = hn::PromoteTo(tag, hn::LoadU(bytes_tag, classes + v * lanes));
-      const Vector places = hn::Or(slots_of<delta_table_bits>(x[v]),
-                                   hn::ShiftLeft<delta_table_bits>(table));
-      const Vector entries = symbols<delta_table_bits>(x[v], work.tables, places, next);
-      hn::StoreU(hn::TruncateTo(bytes_tag, hn::ShiftRight<24>(entries)), bytes_tag, to + v * lanes);
+    for (std::size_t v = 0; v < pairs; ++v) {
+      Pair table = parted(hn::BitCast(tag, load_bytes(classes + v * 2 * lanes)));
+      table.even = hn::ShiftLeft<delta_table_bits>(table.even);
+      table.odd = hn::ShiftLeft<delta_table_bits>(table.odd);
+      const Pair entries = symbols<delta_table_bits>(x[v], work.tables, table, next);
+      store_symbols(entries, to + v * 2 * lanes);
     }
   }
 };
 
 template <Rotation rotation>
 struct Highest2Kernel {
-  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Vector (&x)[vectors],
+  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Pair (&x)[pairs],
                                 const std::uint8_t*& next) {
-    const hn::Rebind<std::uint8_t, Tag> bytes_tag;
-    const hn::Rebind<std::uint16_t, Tag> numbers_tag;
     const std::uint8_t* const low = work.below[0] + group * rans_group;
     std::uint8_t* const to = work.to + group * rans_group * 2;
     hwy::Prefetch(low + ahead);
     hwy::Prefetch(next + ahead);
 #pragma GCC unroll 16
-    for (std::size_t v = 0; v < vectors; ++v) {
-      const Vector entries = symbols<planes_table_bits>(
-          x[v], work.tables, slots_of<planes_table_bits>(x[v]), next);
-      Vector n = hn::Or(hn::And(hn::ShiftRight<16>(entries), hn::Set(tag, 0xff00)),
-                        hn::PromoteTo(tag, hn::LoadU(bytes_tag, low + v * lanes)));
-      if (rotation == Rotation::upper_half) n = hn::Or(hn::ShiftRight<1>(n), hn::ShiftLeft<15>(n));
-      store_any(numbers_tag, hn::TruncateTo(numbers_tag, n), to + v * lanes * 2);
+    for (std::size_t v = 0; v < pairs; ++v) {
+      const Pair entries = symbols<planes_table_bits>(x[v], work.tables, no_offset(), next);
+      const Halves numbers = hn::Or(upper_bytes(entries), load_bytes(low + v * 2 * lanes));
+      store_any(hn::BitCast(tag, rotated_back<rotation>(numbers)), to + v * 4 * lanes);
     }
   }
 };
 
 template <Rotation rotation>
 struct Highest4Kernel {
-  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Vector (&x)[vectors],
+  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Pair (&x)[pairs],
                                 const std::uint8_t*& next) {
-    const hn::Rebind<std::uint8_t, Tag> bytes_tag;
     const std::size_t at = group * rans_group;
-    std::uint8_t* const to = work.to + at * 4;
     for (const std::uint8_t* below : work.below) hwy::Prefetch(below + at + ahead);
     hwy::Prefetch(next + ahead);
-    const auto plane = [&](std::size_t k, std::size_t v) HWY_ATTR {
-      return hn::PromoteTo(tag, hn::LoadU(bytes_tag, work.below[k] + at + v * lanes));
-    };
 #pragma GCC unroll 16
-    for (std::size_t v = 0; v < vectors; ++v) {
-      const Vector entries = symbols<planes_table_bits>(
-          x[v], work.tables, slots_of<planes_table_bits>(x[v]), next);
-      const Vector low = hn::Or(plane(0, v), hn::ShiftLeft<8>(plane(1, v)));
-      Vector upper = hn::Or(hn::And(entries, hn::Set(tag, 0xff000000)),
-                            hn::ShiftLeft<16>(plane(2, v)));
-      if (rotation == Rotation::upper_half) {
-        upper = hn::Or(hn::And(hn::ShiftRight<1>(upper), hn::Set(tag, 0x7fff0000)),
-                       hn::ShiftLeft<31>(plane(2, v)));
-      }
-      store_any(tag, hn::Or(low, upper), to + v * lanes * 4);
+    for (std::size_t v = 0; v < pairs; ++v) {
+      const Pair entries = symbols<planes_table_bits>(x[v], work.tables, no_offset(), next);
+      const std::size_t place = at + v * 2 * lanes;
+      const Halves upper = rotated_back<rotation>(
+          hn::Or(upper_bytes(entries), load_bytes(work.below[2] + place)));
+      const Halves lower = hn::Or(load_bytes(work.below[0] + place),
+                                  hn::ShiftLeft<8>(load_bytes(work.below[1] + place)));
+      const Pair low = parted(hn::BitCast(tag, lower));
+      const Pair high = parted(hn::BitCast(tag, upper));
+      store_pair({hn::Or(low.even, hn::ShiftLeft<16>(high.even)),
+                  hn::Or(low.odd, hn::ShiftLeft<16>(high.odd))},
+                 work.to + place * 4);
     }
   }
 };
@@ -192,101 +259,140 @@ HWY_INLINE hn::Vec<AnyTag> mirrored(AnyTag numbers_tag, hn::Vec<AnyTag> numbers)
   return hn::Xor(numbers, hn::ShiftRight<1>(hn::BitCast(numbers_tag, negative)));
 }
 
-template <class Number>
-struct TokensKernel {
-  using NumbersTag = hn::Rebind<Number, Tag>;
-  static constexpr unsigned kept = token_bits<Number>;
-  static constexpr bool has_words = sizeof(Number) == 4;
+// The numbers that differ from `old` by z.
+template <class AnyTag>
+HWY_INLINE hn::Vec<AnyTag> sums(AnyTag numbers_tag, hn::Vec<AnyTag> old, hn::Vec<AnyTag> z) {
+  const auto sign = hn::Sub(hn::Zero(numbers_tag), hn::And(z, hn::Set(numbers_tag, 1)));
+  const auto d = hn::Xor(hn::ShiftRight<1>(z), sign);
+  return mirrored(numbers_tag, hn::Add(mirrored(numbers_tag, old), d));
+}
 
-  static HWY_INLINE Vector load_numbers(const std::uint8_t* from) {
-    if constexpr (sizeof(Number) == 4) {
-      return load_any(tag, from);
-    } else {
-      return hn::PromoteTo(tag, load_any(NumbersTag(), from));
-    }
-  }
-  static HWY_INLINE hn::Vec<NumbersTag> narrow(Vector vector) {
-    if constexpr (sizeof(Number) == 4) {
-      return vector;
-    } else {
-      return hn::TruncateTo(NumbersTag(), vector);
-    }
-  }
-  // How many bits follow a token.
-  static HWY_INLINE Vector length_of(Vector token) {
-    const Vector one = hn::Set(tag, 1);
-    const Vector length = hn::ShiftRight<kept>(token);
-    return hn::Sub(
-        hn::BitCast(tag, hn::Max(hn::BitCast(signed_tag, length), hn::BitCast(signed_tag, one))),
-        one);
-  }
-  static HWY_INLINE void store_sum(Vector token, Vector length, Vector low,
-                                   const std::uint8_t* base, std::uint8_t* to) {
-    const NumbersTag numbers;
-    const Vector high = hn::Sub(token, hn::ShiftLeft<kept>(length));
-    const auto z = narrow(hn::Or(hn::Shl(high, length), low));
-    const auto sign = hn::Sub(hn::Zero(numbers), hn::And(z, hn::Set(numbers, 1)));
-    const auto d = hn::Xor(hn::ShiftRight<1>(z), sign);
-    const auto old = mirrored(numbers, load_any(numbers, base));
-    store_any(numbers, mirrored(numbers, hn::Add(old, d)), to);
-  }
+// clamp(exponent - offset, 0, 7), where the exponent is what stands above `shift` bits.
+template <class AnyTag>
+HWY_INLINE hn::Vec<AnyTag> classes_of(AnyTag numbers_tag, hn::Vec<AnyTag> old, unsigned shift,
+                                      hn::Vec<hn::RebindToSigned<AnyTag>> offset) {
+  using Number = hn::TFromD<AnyTag>;
+  const hn::RebindToSigned<AnyTag> as_signed;
+  const auto magnitude = static_cast<Number>(static_cast<Number>(~Number{0}) >> 1);
+  const auto exponents = hn::ShiftRightSame(hn::And(old, hn::Set(numbers_tag, magnitude)),
+                                            static_cast<int>(shift));
+  const auto distance = hn::Sub(hn::BitCast(as_signed, exponents), offset);
+  return hn::BitCast(numbers_tag, hn::Min(hn::Max(distance, hn::Zero(as_signed)),
+                                          hn::Set(as_signed, 7)));
+}
 
-  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Vector (&x)[vectors],
+// What stands between the phases of a group of tokens.
+template <unsigned kept>
+struct Token {
+  Vector symbol, length, low;  // length: of the bits that follow
+
+  HWY_INLINE void set(Vector entries) {
+    const auto one = hn::Set(signed_tag, 1);
+    symbol = hn::ShiftRight<24>(entries);
+    const auto steps = hn::Max(hn::BitCast(signed_tag, hn::ShiftRight<kept>(symbol)), one);
+    length = hn::BitCast(tag, hn::Sub(steps, one));
+  }
+  HWY_INLINE void take_bits(Vector& x) {
+    const Vector count = kept < 4 ? hn::And(length, hn::Set(tag, 15)) : length;
+    low = hn::AndNot(hn::Shl(hn::Set(tag, ~0U), count), x);
+    x = hn::Shr(x, count);
+  }
+  HWY_INLINE Vector difference() const {
+    return hn::Or(hn::Shl(hn::Sub(symbol, hn::ShiftLeft<kept>(length)), length), low);
+  }
+};
+
+template <unsigned kept>
+struct TokenPair {
+  Token<kept> even, odd;
+
+  HWY_INLINE void decode(Pair& x, const RansWork& work, Pair classes, const std::uint8_t*& next) {
+    classes.even = hn::ShiftLeft<delta_table_bits>(classes.even);
+    classes.odd = hn::ShiftLeft<delta_table_bits>(classes.odd);
+    const Pair entries = symbols<delta_table_bits>(x, work.tables, classes, next);
+    even.set(entries.even);
+    odd.set(entries.odd);
+  }
+  HWY_INLINE void take_bits(Pair& x, const std::uint8_t*& next) {
+    even.take_bits(x.even);
+    odd.take_bits(x.odd);
+    refill(x, next);
+  }
+  HWY_INLINE void take_words(const std::uint8_t*& next) {
+    Pair low{even.low, odd.low};
+    const Vector is_long = hn::ShiftRight<4>(joined({even.length, odd.length}));
+    const Vector one = hn::Set(tag, 0x00010001);
+    append_words(low, hn::AndNot(is_long, one), next);
+    even.low = low.even;
+    odd.low = low.odd;
+  }
+};
+
+struct Tokens2Kernel {
+  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Pair (&x)[pairs],
                                 const std::uint8_t*& next) {
-    constexpr std::size_t step = lanes * sizeof(Number);
-    const std::size_t at = group * rans_group * sizeof(Number);
-    const std::uint8_t* const base = work.base + at;
-    std::uint8_t* const to = work.to + at;
-    for (std::size_t line = 0; line < rans_group * sizeof(Number); line += 64) {
-      hwy::Prefetch(base + ahead + line);
-    }
+    const std::uint8_t* const base = work.base + group * rans_group * 2;
+    std::uint8_t* const to = work.to + group * rans_group * 2;
+    hwy::Prefetch(base + ahead);
+    hwy::Prefetch(base + ahead + 64);
     hwy::Prefetch(next + ahead);
-    hwy::Prefetch(next + ahead + 64);
-
-    const auto offset = hn::Set(signed_tag, work.offsets[group / 2]);
-    const Vector magnitude = hn::Set(tag, static_cast<Number>(static_cast<Number>(~Number{0}) >> 1));
-    Vector tokens[vectors];
+    const auto offset = hn::Set(signed_halves_tag, work.offsets[group / 2]);
+    TokenPair<4> tokens[pairs];
 #pragma GCC unroll 16
-    for (std::size_t v = 0; v < vectors; ++v) {
-      const Vector exponents = hn::ShiftRightSame(
-          hn::And(load_numbers(base + v * step), magnitude), static_cast<int>(work.shift));
-      const auto distance = hn::Sub(hn::BitCast(signed_tag, exponents), offset);
-      const auto table = hn::BitCast(
-          tag, hn::Min(hn::Max(distance, hn::Zero(signed_tag)), hn::Set(signed_tag, 7)));
-      const Vector places = hn::Or(slots_of<delta_table_bits>(x[v]),
-                                   hn::ShiftLeft<delta_table_bits>(table));
-      tokens[v] =
-          hn::ShiftRight<24>(symbols<delta_table_bits>(x[v], work.tables, places, next));
+    for (std::size_t v = 0; v < pairs; ++v) {
+      const Halves old = hn::BitCast(halves_tag, load_any(base + v * 4 * lanes));
+      const Halves classes = classes_of(halves_tag, old, work.shift, offset);
+      tokens[v].decode(x[v], work, parted(hn::BitCast(tag, classes)), next);
     }
-    Vector low[vectors];
 #pragma GCC unroll 16
-    for (std::size_t v = 0; v < vectors; ++v) {
-      const Vector length = length_of(tokens[v]);
-      const Vector count = has_words ? hn::And(length, hn::Set(tag, 15)) : length;
-      low[v] = hn::AndNot(hn::Shl(hn::Set(tag, ~0U), count), x[v]);
-      x[v] = hn::Shr(x[v], count);
-      refill(x[v], next);
-      if (!has_words) store_sum(tokens[v], length, low[v], base + v * step, to + v * step);
-    }
-    if (!has_words) return;
-#pragma GCC unroll 16
-    for (std::size_t v = 0; v < vectors; ++v) {
-      const Vector length = length_of(tokens[v]);
-      const auto is_long = hn::Gt(hn::BitCast(signed_tag, length), hn::Set(signed_tag, 15));
-      append_words(low[v], is_long, next);
-      store_sum(tokens[v], length, low[v], base + v * step, to + v * step);
+    for (std::size_t v = 0; v < pairs; ++v) {
+      tokens[v].take_bits(x[v], next);
+      const Vector z = joined({tokens[v].even.difference(), tokens[v].odd.difference()});
+      const Halves old = hn::BitCast(halves_tag, load_any(base + v * 4 * lanes));
+      const Halves numbers = sums(halves_tag, old, hn::BitCast(halves_tag, z));
+      store_any(hn::BitCast(tag, numbers), to + v * 4 * lanes);
     }
   }
 };
 
+struct Tokens4Kernel {
+  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Pair (&x)[pairs],
+                                const std::uint8_t*& next) {
+    const std::uint8_t* const base = work.base + group * rans_group * 4;
+    std::uint8_t* const to = work.to + group * rans_group * 4;
+    for (std::size_t line = 0; line < 4; ++line) hwy::Prefetch(base + ahead + 64 * line);
+    hwy::Prefetch(next + ahead);
+    hwy::Prefetch(next + ahead + 64);
+    const auto offset = hn::Set(signed_tag, work.offsets[group / 2]);
+    TokenPair<2> tokens[pairs];
+#pragma GCC unroll 16
+    for (std::size_t v = 0; v < pairs; ++v) {
+      const Pair old = load_pair(base + v * 8 * lanes);
+      const Pair classes{classes_of(tag, old.even, work.shift, offset),
+                         classes_of(tag, old.odd, work.shift, offset)};
+      tokens[v].decode(x[v], work, classes, next);
+    }
+#pragma GCC unroll 16
+    for (std::size_t v = 0; v < pairs; ++v) tokens[v].take_bits(x[v], next);
+#pragma GCC unroll 16
+    for (std::size_t v = 0; v < pairs; ++v) {
+      tokens[v].take_words(next);
+      const Pair old = load_pair(base + v * 8 * lanes);
+      store_pair({sums(tag, old.even, tokens[v].even.difference()),
+                  sums(tag, old.odd, tokens[v].odd.difference())},
+                 to + v * 8 * lanes);
+    }
+  }
+};
+
+// Runs the groups while there are words; the states and the place in the words stay in registers.
 template <class Kernel>
 void run(RansStream& stream, RansWork& work) {
   const RansWork fixed = work;
-  Vector x[vectors];
+  auto* const states = reinterpret_cast<std::uint8_t*>(stream.states.data());
+  Pair x[pairs];
 #pragma GCC unroll 16
-  for (std::size_t v = 0; v < vectors; ++v) {
-    x[v] = hn::Load(tag, stream.states.data() + v * lanes);
-  }
+  for (std::size_t v = 0; v < pairs; ++v) x[v] = load_pair(states + v * 8 * lanes);
   const std::uint8_t* next = stream.next;
   const std::uint8_t* const limit = stream.limit;
   std::size_t group = fixed.group;
@@ -294,9 +400,7 @@ void run(RansStream& stream, RansWork& work) {
     Kernel::decode(fixed, group, x, next);
   }
 #pragma GCC unroll 16
-  for (std::size_t v = 0; v < vectors; ++v) {
-    hn::Store(x[v], tag, stream.states.data() + v * lanes);
-  }
+  for (std::size_t v = 0; v < pairs; ++v) store_pair(x[v], states + v * 8 * lanes);
   stream.next = next;
   work.group = group;
 }
@@ -315,9 +419,9 @@ void decode_groups(RansStream& stream, RansWork& work) {
     case RansKind::classes:
       return run<ClassesKernel>(stream, work);
     case RansKind::tokens2:
-      return run<TokensKernel<std::uint16_t>>(stream, work);
+      return run<Tokens2Kernel>(stream, work);
     case RansKind::tokens4:
-      return run<TokensKernel<std::uint32_t>>(stream, work);
+      return run<Tokens4Kernel>(stream, work);
   }
 }
 

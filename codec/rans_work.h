@@ -30,26 +30,15 @@ struct RansWork {
 template <class Number>
 inline constexpr unsigned token_bits = 8 / sizeof(Number);
 
-// How to spread the first words of a vector over the lanes whose bits are set.
-inline constexpr auto spread_of_8 = [] {
-  std::array<std::array<std::uint8_t, 8>, 256> spread{};  // the word of each lane
+// How to spread the first words of a vector over the words whose bits are set: the byte of each
+// byte, or 0x80 for zero.
+inline constexpr auto spread_words = [] {
+  std::array<std::array<std::uint8_t, 16>, 256> spread{};
   for (unsigned bits = 0; bits < 256; ++bits) {
-    std::uint8_t word = 0;
-    for (unsigned lane = 0; lane < 8; ++lane) {
-      if ((bits >> lane & 1) != 0) spread[bits][lane] = word++;
-    }
-  }
-  return spread;
-}();
-inline constexpr auto spread_of_4 = [] {
-  std::array<std::array<std::uint8_t, 16>, 16> spread{};  // the byte of each byte; 0x80: zero
-  for (unsigned bits = 0; bits < 16; ++bits) {
     std::uint8_t byte = 0;
-    for (unsigned lane = 0; lane < 4; ++lane) {
-      const bool wanted = (bits >> lane & 1) != 0;
-      for (unsigned k = 0; k < 4; ++k) {
-        spread[bits][4 * lane + k] = wanted && k < 2 ? byte++ : std::uint8_t{0x80};
-      }
+    for (unsigned word = 0; word < 8; ++word) {
+      const bool wanted = (bits >> word & 1) != 0;
+      for (unsigned k = 0; k < 2; ++k) spread[bits][2 * word + k] = wanted ? byte++ : 0x80;
     }
   }
   return spread;
