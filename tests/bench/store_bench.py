@@ -1,0 +1,272 @@
+#!/usr/bin/env python3
+"""What a training run costs in a repository, and whether a model finds its base without its name.
+
+    tests/bench/store_bench.py SERIES [--mountctl PATH] [--scratch FOLDER] [--json]
+
+SERIES: a folder made by make_series.py. First, the checkpoints of bf16-run are copied with cp, one
+after the other, into a branch of a mounted repository: what is stored for each kind of file and in
+all, with the index, next to the distinct files as they are (as git-lfs keeps them), each by
+zstd -3, and their distinct tensors; how long encoding took, and the memory of the daemon. Then a
+fine-tune, a pruned copy and a bf16 cast of a model are stored below its own path and below another.
+"""
+
+import argparse
+import hashlib
+import json
+import pathlib
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "mount"))
+import repository as wfs  # noqa: E402
+
+MB = 1e6
+MEMORY_MAX_MIB = 500
+KINDS = {"model.safetensors": "model", "optimizer.pt": "optimizer"}
+
+SIMILAR_TO = "minilm-fp32/step-0/model.safetensors"
+PLACES = {"own": "published/model.safetensors", "unrelated": "x7/part.safetensors"}
+SIMILAR = {  # what was made from SIMILAR_TO, and is stored next to it
+    "fine-tune": "minilm-fp32/step-90/model.safetensors",
+    "50 % pruned": "minilm-fp32-pruned/model.safetensors",
+    "bf16 cast": "minilm-bf16/step-0/model.safetensors",
+}
+
+
+def folder_size(folder):
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def kind_of(path):
+    return KINDS.get(path.name, "other")
+
+
+# ---- what others would store
+
+
+def parts_of(path):
+    """The tensors of a file as bytes, and what is between them as one more piece."""
+    data = path.read_bytes()
+    if path.suffix == ".safetensors":
+        start = 8 + struct.unpack("<Q", data[:8])[0]
+        yield data[:start]
+        for name, about in json.loads(data[8:start]).items():
+            if name != "__metadata__":
+                first, last = about["data_offsets"]
+                yield data[start + first : start + last]
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            members = [archive.read(name) for name in archive.namelist()]
+        yield from members
+        yield bytes(len(data) - sum(map(len, members)))
+    else:
+        yield data
+
+
+def zstd_size(path):
+    done = subprocess.run(
+        ["zstd", "-3", "-q", "-T1", "-c", str(path)], stdout=subprocess.PIPE, check=True
+    )
+    return len(done.stdout)
+
+
+def rivals(files):
+    """Kind -> bytes as whole distinct files, each by zstd -3, and as distinct tensors."""
+    sizes = {
+        kind: {"raw": 0, "whole": 0, "zstd": 0, "tensors": 0}
+        for kind in ("model", "optimizer", "other")
+    }
+    seen = set()
+
+    def is_new(data):
+        digest = hashlib.sha256(data).digest()
+        known = digest in seen
+        seen.add(digest)
+        return not known
+
+    for path in files:
+        row, data = sizes[kind_of(path)], path.read_bytes()
+        row["raw"] += len(data)
+        if not is_new(b"file" + data):
+            continue
+        row["whole"] += len(data)
+        row["zstd"] += zstd_size(path)
+        row["tensors"] += sum(len(part) for part in parts_of(path) if is_new(part))
+    return sizes
+
+
+# ---- what weightfs stores
+
+
+def stored_of(repository, revision_path):
+    report = json.loads(repository.ctl("explain", revision_path, "--json").stdout.splitlines()[-1])
+    return report["sha256"], report["stored_bytes"]
+
+
+def memory_mib(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0
+
+
+def measure_run(run, scratch):
+    """The checkpoints of a run through a mount, one after the other."""
+    repository = wfs.Repository(scratch)
+    repository.watch_seconds = 600
+    repository.init().mount()
+    checkpoints = sorted(run.iterdir(), key=lambda folder: int(folder.name.split("-")[1]))
+    copying, encoding, totals = 0, 0, []
+    try:
+        (repository.branch() / "run").mkdir()
+        for checkpoint in checkpoints:
+            started = time.perf_counter()
+            subprocess.run(
+                ["cp", "-r", str(checkpoint), str(repository.branch() / "run")], check=True
+            )
+            repository.commit(checkpoint.name)
+            copied = time.perf_counter()
+            repository.quiet()
+            copying += copied - started
+            encoding += time.perf_counter() - copied
+            totals.append(folder_size(repository.path))
+        peak = memory_mib(repository.pid)
+        repository.umount()
+        kinds, seen = {"model": 0, "optimizer": 0, "other": 0}, set()
+        files = [path for checkpoint in checkpoints for path in sorted(checkpoint.iterdir())]
+        for path in files:
+            content, stored = stored_of(repository, f"main:run/{path.parent.name}/{path.name}")
+            if content not in seen:
+                kinds[kind_of(path)] += stored
+            seen.add(content)
+        return {
+            "stored": kinds,
+            "stats": repository.stats(),
+            "total_bytes": folder_size(repository.path),
+            "rivals": rivals(files),
+            "copy_seconds": copying,
+            "encode_seconds": encoding,
+            "memory_mib": peak,
+            "totals": totals,
+        }
+    finally:
+        wrong = repository.dispose()
+        if wrong:
+            sys.exit("store_bench: " + "\n".join(wrong))
+
+
+def measure_import(run, scratch):
+    """The whole run at once into a repository that is not mounted."""
+    repository = wfs.Repository(scratch).init()
+    started = time.perf_counter()
+    repository.ctl("import", run, "-m", "all", timeout=300)
+    return {"seconds": time.perf_counter() - started, "total_bytes": folder_size(repository.path)}
+
+
+def store_second(first, second, path, scratch):
+    """Bytes stored for the file `second` as `path`, in a repository that holds `first` already."""
+    repository = wfs.Repository(scratch).init()
+    for number, (source, name) in enumerate(
+        [(first, "published/model.safetensors"), (second, path)]
+    ):
+        copy = scratch / str(number) / name
+        copy.parent.mkdir(parents=True)
+        shutil.copyfile(source, copy)
+        repository.ctl("import", copy.parent, "-m", "model", timeout=300)
+    stored = stored_of(repository, f"main:{path}")[1]
+    shutil.rmtree(scratch)
+    return stored
+
+
+def measure_similar(series, scratch):
+    """A file made from a stored one, below its path and below an unrelated one."""
+    rows = {}
+    for what, name in SIMILAR.items():
+        rows[what] = {"raw": (series / name).stat().st_size}
+        for place, path in PLACES.items():
+            folder = scratch / place
+            folder.mkdir()
+            rows[what][place] = store_second(series / SIMILAR_TO, series / name, path, folder)
+    return rows
+
+
+# ---- telling
+
+
+def print_run(report):
+    names = ("whole", "zstd", "tensors")
+    print("| kind | raw MB | whole files | zstd -3 | distinct tensors | weightfs | % of raw |")
+    print("|---|---|---|---|---|---|---|")
+    sums = dict.fromkeys(("raw", *names), 0)
+    for kind, row in report["rivals"].items():
+        for name in sums:
+            sums[name] += row[name]
+        stored = report["stored"][kind]
+        cells = [f"{row[name] / MB:.1f}" for name in names]
+        print(
+            f"| {kind} | {row['raw'] / MB:.1f} | {' | '.join(cells)} | {stored / MB:.1f} | "
+            f"{100 * stored / row['raw']:.1f} |"
+        )
+    cells = [f"{sums[name] / MB:.1f}" for name in names]
+    print(
+        f"| all, with index | {sums['raw'] / MB:.1f} | {' | '.join(cells)} | "
+        f"{report['total_bytes'] / MB:.1f} | {100 * report['total_bytes'] / sums['raw']:.1f} |"
+    )
+    stats, limit = report["stats"], sums["raw"] / 1e9
+    print(
+        f"\nPacks {stats['pack_bytes'] / MB:.1f} MB, index {stats['index_bytes'] / MB:.2f} MB."
+        f" cp and commit: {report['copy_seconds']:.2f} s in all; encoded after that:"
+        f" {report['encode_seconds']:.2f} s, {sums['raw'] / MB / report['encode_seconds']:.0f} MB/s"
+        f" (wanted: below {limit:.2f} s). Import of the whole run at once, reading and encoding:"
+        f" {report['import']['seconds']:.2f} s, to {report['import']['total_bytes'] / MB:.1f} MB."
+        f" Peak memory of the daemon {report['memory_mib']:.0f} MiB"
+        f" (wanted: below {MEMORY_MAX_MIB})."
+    )
+
+
+def print_similar(rows):
+    print("\n| made from a stored model | raw MB | below its path | below another | more by |")
+    print("|---|---|---|---|---|")
+    for what, row in rows.items():
+        more = 100 * (row["unrelated"] / max(row["own"], 1) - 1)
+        print(
+            f"| {what} | {row['raw'] / MB:.1f} | {row['own'] / MB:.2f} MB | "
+            f"{row['unrelated'] / MB:.2f} MB | {more:.1f} % (wanted: <= 3) |"
+        )
+
+
+def main():
+    root = pathlib.Path(__file__).resolve().parents[2]
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("series", type=pathlib.Path, metavar="SERIES")
+    parser.add_argument(
+        "--mountctl", type=pathlib.Path, default=root / "build/release/bin/mountctl"
+    )
+    parser.add_argument("--scratch", type=pathlib.Path, help="where to make the repositories")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    wfs.mountctl_path = arguments.mountctl.resolve
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix="store-bench-", dir=arguments.scratch))
+    try:
+        for name in ("run", "import", "similar"):
+            (scratch / name).mkdir()
+        report = measure_run(arguments.series / "bf16-run", scratch / "run")
+        report["import"] = measure_import(arguments.series / "bf16-run", scratch / "import")
+        report["similar"] = measure_similar(arguments.series, scratch / "similar")
+    finally:
+        wfs.unmount_below(scratch)
+        shutil.rmtree(scratch, ignore_errors=True)
+    if arguments.json:
+        print(json.dumps(report))
+    else:
+        print_run(report)
+        print_similar(report["similar"])
+
+
+if __name__ == "__main__":
+    main()
