@@ -28,7 +28,6 @@ namespace hn = hwy::HWY_NAMESPACE;
 using Tag = hn::CappedTag<std::uint32_t, 16>;
 using SignedTag = hn::RebindToSigned<Tag>;
 using HalvesTag = hn::Repartition<std::uint16_t, Tag>;
-using SignedHalvesTag = hn::RebindToSigned<HalvesTag>;
 using BytesTag = hn::Repartition<std::uint8_t, Tag>;
 using HalfBytesTag = hn::Rebind<std::uint8_t, HalvesTag>;  // as many bytes as there are halves
 using Vector = hn::Vec<Tag>;
@@ -37,7 +36,6 @@ using Halves = hn::Vec<HalvesTag>;
 constexpr Tag tag;
 constexpr SignedTag signed_tag;
 constexpr HalvesTag halves_tag;
-constexpr SignedHalvesTag signed_halves_tag;
 constexpr BytesTag bytes_tag;
 constexpr HalfBytesTag half_bytes_tag;
 constexpr std::size_t lanes = hn::MaxLanes(Tag());
@@ -63,28 +61,59 @@ HWY_INLINE Pair parted(Vector halves) {
   return {hn::And(halves, hn::Set(tag, 0xffff)), hn::ShiftRight<16>(halves)};
 }
 
-HWY_INLINE Pair load_pair(const std::uint8_t* from) {
-  const Vector first = load_any(from);
-  const Vector second = load_any(from + lanes * 4);
-  return {hn::ConcatEven(tag, second, first), hn::ConcatOdd(tag, second, first)};
+// The same numbers as they lie in memory, each block of 16 bytes of a vector at a place of its own.
+struct Row {
+  Vector first, second;
+};
+
+#if HWY_TARGET == HWY_AVX2
+// Blocks change places while they are loaded and stored, so that pairing stays within blocks.
+HWY_INLINE Row load_row(const std::uint8_t* from) {
+  const hn::Half<BytesTag> block;
+  const auto blocks = [&](std::size_t at) HWY_ATTR {
+    return hn::BitCast(tag, hn::Combine(bytes_tag, hn::LoadU(block, from + at + 32),
+                                        hn::LoadU(block, from + at)));
+  };
+  return {blocks(0), blocks(16)};
 }
-HWY_INLINE void store_pair(Pair pair, std::uint8_t* to) {
+HWY_INLINE void store_row(Row row, std::uint8_t* to) {
+  const hn::Half<BytesTag> block;
+  const auto first = hn::BitCast(bytes_tag, row.first);
+  const auto second = hn::BitCast(bytes_tag, row.second);
+  hn::StoreU(hn::LowerHalf(block, first), block, to);
+  hn::StoreU(hn::LowerHalf(block, second), block, to + 16);
+  hn::StoreU(hn::UpperHalf(block, first), block, to + 32);
+  hn::StoreU(hn::UpperHalf(block, second), block, to + 48);
+}
+HWY_INLINE Pair paired(Row row) {
+  const __m256 first = _mm256_castsi256_ps(row.first.raw);
+  const __m256 second = _mm256_castsi256_ps(row.second.raw);
+  return {Vector{_mm256_castps_si256(_mm256_shuffle_ps(first, second, 0x88))},
+          Vector{_mm256_castps_si256(_mm256_shuffle_ps(first, second, 0xdd))}};
+}
+#else
+HWY_INLINE Row load_row(const std::uint8_t* from) {
+  return {load_any(from), load_any(from + lanes * 4)};
+}
+HWY_INLINE void store_row(Row row, std::uint8_t* to) {
+  store_any(row.first, to);
+  store_any(row.second, to + lanes * 4);
+}
+HWY_INLINE Pair paired(Row row) {
+  return {hn::ConcatEven(tag, row.second, row.first), hn::ConcatOdd(tag, row.second, row.first)};
+}
+#endif
+
+HWY_INLINE Row in_row(Pair pair) {
 #if HWY_TARGET == HWY_AVX3_DL
   const auto low = _mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-  const auto high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
-  store_any(Vector{_mm512_permutex2var_epi32(pair.even.raw, low, pair.odd.raw)}, to);
-  store_any(Vector{_mm512_permutex2var_epi32(pair.even.raw, high, pair.odd.raw)}, to + 64);
+  const auto high = _mm512_set_epi32(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8);
+  return {Vector{_mm512_permutex2var_epi32(pair.even.raw, low, pair.odd.raw)},
+          Vector{_mm512_permutex2var_epi32(pair.even.raw, high, pair.odd.raw)}};
 #else
-  const Vector low = hn::InterleaveLower(tag, pair.even, pair.odd);
-  const Vector high = hn::InterleaveUpper(tag, pair.even, pair.odd);
-#if HWY_TARGET == HWY_AVX2
-  store_any(hn::ConcatLowerLower(tag, high, low), to);
-  store_any(hn::ConcatUpperUpper(tag, high, low), to + lanes * 4);
-#else
-  static_assert(lanes == 4);
-  store_any(low, to);
-  store_any(high, to + lanes * 4);
-#endif
+  static_assert(lanes == 4 || HWY_TARGET == HWY_AVX2);
+  return {hn::InterleaveLower(tag, pair.even, pair.odd),
+          hn::InterleaveUpper(tag, pair.even, pair.odd)};
 #endif
 }
 
@@ -94,13 +123,11 @@ HWY_INLINE void append_words(Pair& x, Vector missing, const std::uint8_t*& next)
 #if HWY_TARGET == HWY_AVX3_DL
   const __mmask32 bits = _mm512_testn_epi16_mask(halves.raw, halves.raw);
   const auto words = _mm512_maskz_expand_epi16(bits, _mm512_loadu_si512(next));
-  const auto low = _mm512_set1_epi32(0xffff);
-  const __mmask16 even = _mm512_testn_epi32_mask(missing.raw, low);
+  const __mmask16 even = _mm512_testn_epi32_mask(missing.raw, _mm512_set1_epi32(0xffff));
   const __mmask16 odd = _mm512_testn_epi32_mask(missing.raw, _mm512_set1_epi32(-0x10000));
-  x.even.raw = _mm512_mask_slli_epi32(x.even.raw, even, x.even.raw, 16);
-  x.odd.raw = _mm512_mask_slli_epi32(x.odd.raw, odd, x.odd.raw, 16);
-  x.even.raw = _mm512_ternarylogic_epi32(x.even.raw, words, low, 0xf8);  // x | (words & low)
-  x.odd.raw = _mm512_or_si512(x.odd.raw, _mm512_srli_epi32(words, 16));
+  const auto words_up = _mm512_slli_epi32(words, 16);
+  x.even.raw = _mm512_mask_shldi_epi32(x.even.raw, even, x.even.raw, words_up, 16);
+  x.odd.raw = _mm512_mask_shldi_epi32(x.odd.raw, odd, x.odd.raw, words, 16);
   next += 2 * hwy::PopCount(bits);
 #else
   const auto wanted = hn::Eq(halves, hn::Zero(halves_tag));
@@ -117,11 +144,20 @@ HWY_INLINE void append_words(Pair& x, Vector missing, const std::uint8_t*& next)
   const auto from = hn::LoadU(bytes_tag, next);
 #endif
   const Pair words = parted(hn::BitCast(tag, hn::TableLookupBytesOr0(from, spread)));
-  const auto which = hn::BitCast(signed_tag, hn::VecFromMask(halves_tag, wanted));
-  const auto even = hn::MaskFromVec(hn::BitCast(tag, hn::ShiftRight<31>(hn::ShiftLeft<16>(which))));
-  const auto odd = hn::MaskFromVec(hn::BitCast(tag, hn::ShiftRight<31>(which)));
-  x.even = hn::IfThenElse(even, hn::Or(hn::ShiftLeft<16>(x.even), words.even), x.even);
-  x.odd = hn::IfThenElse(odd, hn::Or(hn::ShiftLeft<16>(x.odd), words.odd), x.odd);
+  const Vector which = hn::BitCast(tag, hn::VecFromMask(halves_tag, wanted));
+#if HWY_TARGET == HWY_SSE4  // has no shifts by lane
+  const auto which_signed = hn::BitCast(signed_tag, which);
+  const auto even = hn::ShiftRight<31>(hn::ShiftLeft<16>(which_signed));
+  const auto odd = hn::ShiftRight<31>(which_signed);
+  x.even = hn::IfVecThenElse(hn::BitCast(tag, even), hn::ShiftLeft<16>(x.even), x.even);
+  x.odd = hn::IfVecThenElse(hn::BitCast(tag, odd), hn::ShiftLeft<16>(x.odd), x.odd);
+#else
+  const Vector sixteen = hn::Set(tag, 16);
+  x.even = hn::Shl(x.even, hn::And(which, sixteen));
+  x.odd = hn::Shl(x.odd, hn::And(hn::ShiftRight<16>(which), sixteen));
+#endif
+  x.even = hn::Or(x.even, words.even);
+  x.odd = hn::Or(x.odd, words.odd);
   next += 2 * hwy::PopCount(bits);
 #endif
 }
@@ -137,14 +173,13 @@ template <unsigned bits>
 HWY_INLINE Vector symbols_of(Vector& x, const std::uint32_t* tables, Vector first) {
   const Vector places = hn::Or(hn::And(x, hn::Set(tag, (1U << bits) - 1)), first);
   const Vector entries = hn::GatherIndex(tag, tables, hn::BitCast(signed_tag, places));
-  const Vector field = hn::Set(tag, 0xfff);
-  x = hn::Add(hn::Mul(hn::And(entries, field), hn::ShiftRight<bits>(x)),
-              hn::And(hn::ShiftRight<12>(entries), field));
+  x = hn::Add(hn::Mul(hn::ShiftRight<entry_frequency_shift>(entries), hn::ShiftRight<bits>(x)),
+              hn::And(entries, hn::Set(tag, entry_place_mask)));
   return entries;
 }
 
 // Decodes a symbol for each number, by the table that begins at `first`. Gives the entries of the
-// tables, which hold the symbols in their highest bytes.
+// tables, which hold what the symbols stand for.
 template <unsigned bits>
 HWY_INLINE Pair symbols(Pair& x, const std::uint32_t* tables, Pair first,
                         const std::uint8_t*& next) {
@@ -159,9 +194,10 @@ HWY_INLINE Pair no_offset() { return {hn::Zero(tag), hn::Zero(tag)}; }
 
 // The symbols as the upper bytes of halves.
 HWY_INLINE Halves upper_bytes(Pair entries) {
+  static_assert(entry_meaning_shift == 11);
   return hn::BitCast(
-      halves_tag, hn::Or(hn::And(hn::ShiftRight<16>(entries.even), hn::Set(tag, 0xff00)),
-                         hn::And(entries.odd, hn::Set(tag, 0xff000000))));
+      halves_tag, hn::Or(hn::And(hn::ShiftRight<3>(entries.even), hn::Set(tag, 0xff00)),
+                         hn::And(hn::ShiftLeft<13>(entries.odd), hn::Set(tag, 0xff000000))));
 }
 
 HWY_INLINE Halves load_bytes(const std::uint8_t* from) {
@@ -243,20 +279,26 @@ struct Highest4Kernel {
                                   hn::ShiftLeft<8>(load_bytes(work.below[1] + place)));
       const Pair low = parted(hn::BitCast(tag, lower));
       const Pair high = parted(hn::BitCast(tag, upper));
-      store_pair({hn::Or(low.even, hn::ShiftLeft<16>(high.even)),
-                  hn::Or(low.odd, hn::ShiftLeft<16>(high.odd))},
-                 work.to + place * 4);
+      store_row(in_row({hn::Or(low.even, hn::ShiftLeft<16>(high.even)),
+                        hn::Or(low.odd, hn::ShiftLeft<16>(high.odd))}),
+                work.to + place * 4);
     }
   }
 };
+
+// All bits but the sign.
+template <class AnyTag>
+constexpr hn::TFromD<AnyTag> magnitude_mask =
+    static_cast<hn::TFromD<AnyTag>>(static_cast<hn::TFromD<AnyTag>>(~hn::TFromD<AnyTag>{0}) >> 1);
 
 // Mirrors negative numbers, and back.
 template <class AnyTag>
 HWY_INLINE hn::Vec<AnyTag> mirrored(AnyTag numbers_tag, hn::Vec<AnyTag> numbers) {
   constexpr unsigned last = sizeof(hn::TFromD<AnyTag>) * 8 - 1;
   const hn::RebindToSigned<AnyTag> as_signed;
-  const auto negative = hn::ShiftRight<last>(hn::BitCast(as_signed, numbers));
-  return hn::Xor(numbers, hn::ShiftRight<1>(hn::BitCast(numbers_tag, negative)));
+  const auto negative =
+      hn::BitCast(numbers_tag, hn::ShiftRight<last>(hn::BitCast(as_signed, numbers)));
+  return hn::Xor(numbers, hn::And(negative, hn::Set(numbers_tag, magnitude_mask<AnyTag>)));
 }
 
 // The numbers that differ from `old` by z.
@@ -267,64 +309,76 @@ HWY_INLINE hn::Vec<AnyTag> sums(AnyTag numbers_tag, hn::Vec<AnyTag> old, hn::Vec
   return mirrored(numbers_tag, hn::Add(mirrored(numbers_tag, old), d));
 }
 
-// clamp(exponent - offset, 0, 7), where the exponent is what stands above `shift` bits.
-template <class AnyTag>
-HWY_INLINE hn::Vec<AnyTag> classes_of(AnyTag numbers_tag, hn::Vec<AnyTag> old, unsigned shift,
-                                      hn::Vec<hn::RebindToSigned<AnyTag>> offset) {
-  using Number = hn::TFromD<AnyTag>;
-  const hn::RebindToSigned<AnyTag> as_signed;
-  const auto magnitude = static_cast<Number>(static_cast<Number>(~Number{0}) >> 1);
-  const auto exponents = hn::ShiftRightSame(hn::And(old, hn::Set(numbers_tag, magnitude)),
-                                            static_cast<int>(shift));
-  const auto distance = hn::Sub(hn::BitCast(as_signed, exponents), offset);
-  return hn::BitCast(numbers_tag, hn::Min(hn::Max(distance, hn::Zero(as_signed)),
-                                          hn::Set(as_signed, 7)));
+// Where the tables of the classes begin: clamp(exponent - offset, 0, 7) of them before, where the
+// exponent is what stands above `shift` bits.
+HWY_INLINE Pair tables_of(Halves old, unsigned shift, Halves offset) {
+  const Halves magnitude = hn::And(old, hn::Set(halves_tag, magnitude_mask<HalvesTag>));
+#if HWY_TARGET == HWY_AVX3_DL
+  const Halves exponent{
+      _mm512_srlv_epi16(magnitude.raw, hn::Set(halves_tag, static_cast<std::uint16_t>(shift)).raw)};
+#else
+  const Halves exponent = hn::ShiftRightSame(magnitude, static_cast<int>(shift));
+#endif
+  const Halves classes =
+      hn::Min(hn::SaturatedSub(exponent, offset), hn::Set(halves_tag, delta_classes - 1));
+  return parted(hn::BitCast(tag, hn::ShiftLeft<delta_table_bits>(classes)));
+}
+HWY_INLINE Vector tables_of(Vector old, unsigned shift, hn::Vec<SignedTag> offset) {
+  const Vector magnitude = hn::And(old, hn::Set(tag, magnitude_mask<Tag>));
+  const auto exponent =
+      hn::BitCast(signed_tag, hn::ShiftRightSame(magnitude, static_cast<int>(shift)));
+  const auto last = hn::Set(signed_tag, delta_classes - 1);
+  const auto classes = hn::Min(hn::Sub(hn::Max(exponent, offset), offset), last);
+  return hn::ShiftLeft<delta_table_bits>(hn::BitCast(tag, classes));
 }
 
-// What stands between the phases of a group of tokens.
-template <unsigned kept>
+// What stands between the phases of a group of tokens. Fields are taken from the entry where they
+// are used: there are too few registers to keep them.
+template <class Number>
 struct Token {
-  Vector symbol, length, low;  // length: of the bits that follow
+  static constexpr unsigned length_mask = (1U << length_bits<Number>) - 1;
+  static constexpr unsigned high_mask = (1U << (9 - length_bits<Number>)) - 1;
+  Vector entries, low;
 
-  HWY_INLINE void set(Vector entries) {
-    const auto one = hn::Set(signed_tag, 1);
-    symbol = hn::ShiftRight<24>(entries);
-    const auto steps = hn::Max(hn::BitCast(signed_tag, hn::ShiftRight<kept>(symbol)), one);
-    length = hn::BitCast(tag, hn::Sub(steps, one));
+  // Of the bits that follow.
+  HWY_INLINE Vector length() const {
+    return hn::And(hn::ShiftRight<entry_meaning_shift>(entries), hn::Set(tag, length_mask));
   }
   HWY_INLINE void take_bits(Vector& x) {
-    const Vector count = kept < 4 ? hn::And(length, hn::Set(tag, 15)) : length;
+    const Vector count = hn::And(hn::ShiftRight<entry_meaning_shift>(entries), hn::Set(tag, 15));
     low = hn::AndNot(hn::Shl(hn::Set(tag, ~0U), count), x);
     x = hn::Shr(x, count);
   }
   HWY_INLINE Vector difference() const {
-    return hn::Or(hn::Shl(hn::Sub(symbol, hn::ShiftLeft<kept>(length)), length), low);
+    const Vector high = hn::And(
+        hn::ShiftRight<entry_meaning_shift + length_bits<Number>>(entries), hn::Set(tag, high_mask));
+    return hn::Or(hn::Shl(high, length()), low);
   }
 };
 
-template <unsigned kept>
+template <class Number>
 struct TokenPair {
-  Token<kept> even, odd;
+  Token<Number> even, odd;
 
-  HWY_INLINE void decode(Pair& x, const RansWork& work, Pair classes, const std::uint8_t*& next) {
-    classes.even = hn::ShiftLeft<delta_table_bits>(classes.even);
-    classes.odd = hn::ShiftLeft<delta_table_bits>(classes.odd);
-    const Pair entries = symbols<delta_table_bits>(x, work.tables, classes, next);
-    even.set(entries.even);
-    odd.set(entries.odd);
+  HWY_INLINE void decode(Pair& x, const RansWork& work, Pair first, const std::uint8_t*& next) {
+    const Pair entries = symbols<delta_table_bits>(x, work.tables, first, next);
+    even.entries = entries.even;
+    odd.entries = entries.odd;
   }
   HWY_INLINE void take_bits(Pair& x, const std::uint8_t*& next) {
     even.take_bits(x.even);
     odd.take_bits(x.odd);
     refill(x, next);
   }
+  // Appends a word to those of more than 15 bits.
   HWY_INLINE void take_words(const std::uint8_t*& next) {
-    Pair low{even.low, odd.low};
-    const Vector is_long = hn::ShiftRight<4>(joined({even.length, odd.length}));
-    const Vector one = hn::Set(tag, 0x00010001);
-    append_words(low, hn::AndNot(is_long, one), next);
-    even.low = low.even;
-    odd.low = low.odd;
+    static_assert(length_bits<Number> == 5 && entry_meaning_shift == 11);
+    const Vector even_bit = hn::And(hn::ShiftRight<15>(even.entries), hn::Set(tag, 1));
+    const Vector odd_bit = hn::And(hn::ShiftLeft<1>(odd.entries), hn::Set(tag, 0x10000));
+    Pair words{even.low, odd.low};
+    append_words(words, hn::Xor(hn::Or(even_bit, odd_bit), hn::Set(tag, 0x00010001)), next);
+    even.low = words.even;
+    odd.low = words.odd;
   }
 };
 
@@ -336,13 +390,12 @@ struct Tokens2Kernel {
     hwy::Prefetch(base + ahead);
     hwy::Prefetch(base + ahead + 64);
     hwy::Prefetch(next + ahead);
-    const auto offset = hn::Set(signed_halves_tag, work.offsets[group / 2]);
-    TokenPair<4> tokens[pairs];
+    const Halves offset = hn::Set(halves_tag, work.offsets[group / 2]);
+    TokenPair<std::uint16_t> tokens[pairs];
 #pragma GCC unroll 16
     for (std::size_t v = 0; v < pairs; ++v) {
       const Halves old = hn::BitCast(halves_tag, load_any(base + v * 4 * lanes));
-      const Halves classes = classes_of(halves_tag, old, work.shift, offset);
-      tokens[v].decode(x[v], work, parted(hn::BitCast(tag, classes)), next);
+      tokens[v].decode(x[v], work, tables_of(old, work.shift, offset), next);
     }
 #pragma GCC unroll 16
     for (std::size_t v = 0; v < pairs; ++v) {
@@ -364,23 +417,23 @@ struct Tokens4Kernel {
     hwy::Prefetch(next + ahead);
     hwy::Prefetch(next + ahead + 64);
     const auto offset = hn::Set(signed_tag, work.offsets[group / 2]);
-    TokenPair<2> tokens[pairs];
+    TokenPair<std::uint32_t> tokens[pairs];
 #pragma GCC unroll 16
     for (std::size_t v = 0; v < pairs; ++v) {
-      const Pair old = load_pair(base + v * 8 * lanes);
-      const Pair classes{classes_of(tag, old.even, work.shift, offset),
-                         classes_of(tag, old.odd, work.shift, offset)};
-      tokens[v].decode(x[v], work, classes, next);
+      const Pair old = paired(load_row(base + v * 8 * lanes));
+      const Pair first{tables_of(old.even, work.shift, offset),
+                       tables_of(old.odd, work.shift, offset)};
+      tokens[v].decode(x[v], work, first, next);
     }
 #pragma GCC unroll 16
     for (std::size_t v = 0; v < pairs; ++v) tokens[v].take_bits(x[v], next);
 #pragma GCC unroll 16
     for (std::size_t v = 0; v < pairs; ++v) {
       tokens[v].take_words(next);
-      const Pair old = load_pair(base + v * 8 * lanes);
-      store_pair({sums(tag, old.even, tokens[v].even.difference()),
-                  sums(tag, old.odd, tokens[v].odd.difference())},
-                 to + v * 8 * lanes);
+      const Row z = in_row({tokens[v].even.difference(), tokens[v].odd.difference()});
+      const Row old = load_row(base + v * 8 * lanes);
+      store_row({sums(tag, old.first, z.first), sums(tag, old.second, z.second)},
+                to + v * 8 * lanes);
     }
   }
 };
@@ -392,7 +445,7 @@ void run(RansStream& stream, RansWork& work) {
   auto* const states = reinterpret_cast<std::uint8_t*>(stream.states.data());
   Pair x[pairs];
 #pragma GCC unroll 16
-  for (std::size_t v = 0; v < pairs; ++v) x[v] = load_pair(states + v * 8 * lanes);
+  for (std::size_t v = 0; v < pairs; ++v) x[v] = paired(load_row(states + v * 8 * lanes));
   const std::uint8_t* next = stream.next;
   const std::uint8_t* const limit = stream.limit;
   std::size_t group = fixed.group;
@@ -400,7 +453,7 @@ void run(RansStream& stream, RansWork& work) {
     Kernel::decode(fixed, group, x, next);
   }
 #pragma GCC unroll 16
-  for (std::size_t v = 0; v < pairs; ++v) store_pair(x[v], states + v * 8 * lanes);
+  for (std::size_t v = 0; v < pairs; ++v) store_row(in_row(x[v]), states + v * 8 * lanes);
   stream.next = next;
   work.group = group;
 }
@@ -490,6 +543,13 @@ void RansStream::expect_end() const {
   if (next != end || !std::all_of(states.begin(), states.end(), is_low)) {
     fail(Errc::corrupt, "a stream that does not end as it should");
   }
+}
+
+unsigned token_meaning(unsigned symbol, unsigned width) noexcept {
+  const unsigned kept = 8 / width;
+  const unsigned length = std::max(symbol >> kept, 1U) - 1;
+  const unsigned field = width == 2 ? length_bits<std::uint16_t> : length_bits<std::uint32_t>;
+  return (symbol - (length << kept)) << field | length;
 }
 
 void decode_plane(RansStream& stream, const PlaneTable& table, MutableBytes bytes) {
