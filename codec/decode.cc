@@ -206,10 +206,15 @@ void decode_offsets(RansStream& stream, const Frequencies& frequencies, MutableB
 void decode_byte_tokens(RansStream& stream, unsigned shift, Bytes offsets, Bytes base,
                         MutableBytes plain) {
   const MutableBytes classes = MutableBytes(scratch().classes).first(plain.size());
-  for (std::size_t i = 0; i < plain.size(); ++i) {
-    const int exponent = (std::to_integer<int>(base[i]) & 0x7f) >> shift;
-    const int offset = std::to_integer<int>(offsets[i / offset_numbers]);
-    classes[i] = static_cast<std::byte>(std::clamp(exponent - offset, 0, 7));
+  for (std::size_t from = 0; from < plain.size(); from += offset_numbers) {
+    const std::size_t to = std::min(from + offset_numbers, plain.size());
+    const auto offset = static_cast<std::uint8_t>(offsets[from / offset_numbers]);
+    for (std::size_t i = from; i < to; ++i) {
+      const auto magnitude = static_cast<std::uint8_t>(base.data()[i] & std::byte{0x7f});
+      const auto exponent = static_cast<std::uint8_t>(magnitude >> shift);
+      const auto above = static_cast<std::uint8_t>(std::max(exponent, offset) - offset);
+      classes.data()[i] = static_cast<std::byte>(std::min(above, std::uint8_t{7}));
+    }
   }
   decode_classes(stream, scratch().class_tables, classes, plain);
   add(plain, base, 1, plain);
