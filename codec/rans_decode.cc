@@ -9,6 +9,8 @@
 #include "hwy/foreach_target.h"  // before highway.h
 #include "hwy/highway.h"
 
+#include "codec/rans_pairs.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace wfs {
 namespace HWY_NAMESPACE {
@@ -23,145 +25,14 @@ void decode_groups(RansStream& stream, RansWork& work) {
 
 #else
 
-namespace hn = hwy::HWY_NAMESPACE;
-
-using Tag = hn::CappedTag<std::uint32_t, 16>;
-using SignedTag = hn::RebindToSigned<Tag>;
-using HalvesTag = hn::Repartition<std::uint16_t, Tag>;
-using SignedHalvesTag = hn::RebindToSigned<HalvesTag>;
-using BytesTag = hn::Repartition<std::uint8_t, Tag>;
-using HalfBytesTag = hn::Rebind<std::uint8_t, HalvesTag>;  // as many bytes as there are halves
-using Vector = hn::Vec<Tag>;
-using Halves = hn::Vec<HalvesTag>;
-
-constexpr Tag tag;
-constexpr SignedTag signed_tag;
-constexpr HalvesTag halves_tag;
-constexpr SignedHalvesTag signed_halves_tag;
-constexpr BytesTag bytes_tag;
-constexpr HalfBytesTag half_bytes_tag;
-constexpr std::size_t lanes = hn::MaxLanes(Tag());
-constexpr std::size_t pairs = rans_group / (2 * lanes);
-constexpr std::size_t ahead = 2048;  // bytes, of what is asked for early
-
-// Neighbouring numbers, as many as two vectors hold: those at even places and those at odd ones. As
-// halves of 32 bits they are in their order without a permutation, as are the words for them.
-struct Pair {
-  Vector even, odd;
-};
-
-HWY_INLINE Vector load_any(const std::uint8_t* from) {
-  return hn::BitCast(tag, hn::LoadU(bytes_tag, from));
-}
-HWY_INLINE void store_any(Vector vector, std::uint8_t* to) {
-  hn::StoreU(hn::BitCast(bytes_tag, vector), bytes_tag, to);
-}
-
-// Both in one vector of halves. Requires: below 2^16.
-HWY_INLINE Vector joined(Pair pair) { return hn::Or(pair.even, hn::ShiftLeft<16>(pair.odd)); }
-HWY_INLINE Pair parted(Vector halves) {
-  return {hn::And(halves, hn::Set(tag, 0xffff)), hn::ShiftRight<16>(halves)};
-}
-
-HWY_INLINE Pair load_pair(const std::uint8_t* from) {
-  const Vector first = load_any(from);
-  const Vector second = load_any(from + lanes * 4);
-  return {hn::ConcatEven(tag, second, first), hn::ConcatOdd(tag, second, first)};
-}
-HWY_INLINE void store_pair(Pair pair, std::uint8_t* to) {
-#if HWY_TARGET == HWY_AVX3_DL
-  const auto low = _mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-  const auto high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
-  store_any(Vector{_mm512_permutex2var_epi32(pair.even.raw, low, pair.odd.raw)}, to);
-  store_any(Vector{_mm512_permutex2var_epi32(pair.even.raw, high, pair.odd.raw)}, to + 64);
-#else
-  const Vector low = hn::InterleaveLower(tag, pair.even, pair.odd);
-  const Vector high = hn::InterleaveUpper(tag, pair.even, pair.odd);
-#if HWY_TARGET == HWY_AVX2
-  store_any(hn::ConcatLowerLower(tag, high, low), to);
-  store_any(hn::ConcatUpperUpper(tag, high, low), to + lanes * 4);
-#else
-  static_assert(lanes == 4);
-  store_any(low, to);
-  store_any(high, to + lanes * 4);
-#endif
-#endif
-}
-
-// x = x << 16 | next word, for the numbers whose half of `missing` is zero.
-HWY_INLINE void append_words(Pair& x, Vector missing, const std::uint8_t*& next) {
-  const Halves halves = hn::BitCast(halves_tag, missing);
-#if HWY_TARGET == HWY_AVX3_DL
-  const __mmask32 bits = _mm512_testn_epi16_mask(halves.raw, halves.raw);
-  const auto words = _mm512_maskz_expand_epi16(bits, _mm512_loadu_si512(next));
-  const auto low = _mm512_set1_epi32(0xffff);
-  const __mmask16 even = _mm512_testn_epi32_mask(missing.raw, low);
-  const __mmask16 odd = _mm512_testn_epi32_mask(missing.raw, _mm512_set1_epi32(-0x10000));
-  x.even.raw = _mm512_mask_slli_epi32(x.even.raw, even, x.even.raw, 16);
-  x.odd.raw = _mm512_mask_slli_epi32(x.odd.raw, odd, x.odd.raw, 16);
-  x.even.raw = _mm512_ternarylogic_epi32(x.even.raw, words, low, 0xf8);  // x | (words & low)
-  x.odd.raw = _mm512_or_si512(x.odd.raw, _mm512_srli_epi32(words, 16));
-  next += 2 * hwy::PopCount(bits);
-#else
-  const auto wanted = hn::Eq(halves, hn::Zero(halves_tag));
-  const auto bits = static_cast<std::uint32_t>(hn::detail::BitsFromMask(wanted));
-#if HWY_TARGET == HWY_AVX2
-  const hn::Half<BytesTag> block;
-  const std::size_t used = 2 * hwy::PopCount(bits & 0xff);
-  const auto spread = hn::Combine(bytes_tag, hn::LoadU(block, spread_words[bits >> 8].data()),
-                                  hn::LoadU(block, spread_words[bits & 0xff].data()));
-  const auto from = hn::Combine(bytes_tag, hn::LoadU(block, next + used), hn::LoadU(block, next));
-#else
-  static_assert(lanes == 4);
-  const auto spread = hn::LoadU(bytes_tag, spread_words[bits].data());
-  const auto from = hn::LoadU(bytes_tag, next);
-#endif
-  const Pair words = parted(hn::BitCast(tag, hn::TableLookupBytesOr0(from, spread)));
-  const auto which = hn::BitCast(signed_tag, hn::VecFromMask(halves_tag, wanted));
-  const auto even = hn::MaskFromVec(hn::BitCast(tag, hn::ShiftRight<31>(hn::ShiftLeft<16>(which))));
-  const auto odd = hn::MaskFromVec(hn::BitCast(tag, hn::ShiftRight<31>(which)));
-  x.even = hn::IfThenElse(even, hn::Or(hn::ShiftLeft<16>(x.even), words.even), x.even);
-  x.odd = hn::IfThenElse(odd, hn::Or(hn::ShiftLeft<16>(x.odd), words.odd), x.odd);
-  next += 2 * hwy::PopCount(bits);
-#endif
-}
-
-// A state is below 2^31, so what it has above its lower bound fits half a lane.
-HWY_INLINE void refill(Pair& x, const std::uint8_t*& next) {
-  static_assert(rans_low == 1U << 15);
-  const Vector odd = hn::And(hn::Add(x.odd, x.odd), hn::Set(tag, 0xffff0000));
-  append_words(x, hn::Or(hn::ShiftRight<15>(x.even), odd), next);
-}
-
-template <unsigned bits>
-HWY_INLINE Vector symbols_of(Vector& x, const std::uint32_t* tables, Vector first) {
-  const Vector places = hn::Or(hn::And(x, hn::Set(tag, (1U << bits) - 1)), first);
-  const Vector entries = hn::GatherIndex(tag, tables, hn::BitCast(signed_tag, places));
-  const Vector field = hn::Set(tag, 0xfff);
-  x = hn::Add(hn::Mul(hn::And(entries, field), hn::ShiftRight<bits>(x)),
-              hn::And(hn::ShiftRight<12>(entries), field));
-  return entries;
-}
-
-// Decodes a symbol for each number, by the table that begins at `first`. Gives the entries of the
-// tables, which hold the symbols in their highest bytes.
-template <unsigned bits>
-HWY_INLINE Pair symbols(Pair& x, const std::uint32_t* tables, Pair first,
-                        const std::uint8_t*& next) {
-  Pair entries;
-  entries.even = symbols_of<bits>(x.even, tables, first.even);
-  entries.odd = symbols_of<bits>(x.odd, tables, first.odd);
-  refill(x, next);
-  return entries;
-}
-
 HWY_INLINE Pair no_offset() { return {hn::Zero(tag), hn::Zero(tag)}; }
 
 // The symbols as the upper bytes of halves.
 HWY_INLINE Halves upper_bytes(Pair entries) {
+  static_assert(entry_meaning_shift == 11);
   return hn::BitCast(
-      halves_tag, hn::Or(hn::And(hn::ShiftRight<16>(entries.even), hn::Set(tag, 0xff00)),
-                         hn::And(entries.odd, hn::Set(tag, 0xff000000))));
+      halves_tag, hn::Or(hn::And(hn::ShiftRight<3>(entries.even), hn::Set(tag, 0xff00)),
+                         hn::And(hn::ShiftLeft<13>(entries.odd), hn::Set(tag, 0xff000000))));
 }
 
 HWY_INLINE Halves load_bytes(const std::uint8_t* from) {
@@ -243,20 +114,26 @@ struct Highest4Kernel {
                                   hn::ShiftLeft<8>(load_bytes(work.below[1] + place)));
       const Pair low = parted(hn::BitCast(tag, lower));
       const Pair high = parted(hn::BitCast(tag, upper));
-      store_pair({hn::Or(low.even, hn::ShiftLeft<16>(high.even)),
-                  hn::Or(low.odd, hn::ShiftLeft<16>(high.odd))},
-                 work.to + place * 4);
+      store_row(in_row({hn::Or(low.even, hn::ShiftLeft<16>(high.even)),
+                        hn::Or(low.odd, hn::ShiftLeft<16>(high.odd))}),
+                work.to + place * 4);
     }
   }
 };
+
+// All bits but the sign.
+template <class AnyTag>
+constexpr hn::TFromD<AnyTag> magnitude_mask =
+    static_cast<hn::TFromD<AnyTag>>(static_cast<hn::TFromD<AnyTag>>(~hn::TFromD<AnyTag>{0}) >> 1);
 
 // Mirrors negative numbers, and back.
 template <class AnyTag>
 HWY_INLINE hn::Vec<AnyTag> mirrored(AnyTag numbers_tag, hn::Vec<AnyTag> numbers) {
   constexpr unsigned last = sizeof(hn::TFromD<AnyTag>) * 8 - 1;
   const hn::RebindToSigned<AnyTag> as_signed;
-  const auto negative = hn::ShiftRight<last>(hn::BitCast(as_signed, numbers));
-  return hn::Xor(numbers, hn::ShiftRight<1>(hn::BitCast(numbers_tag, negative)));
+  const auto negative =
+      hn::BitCast(numbers_tag, hn::ShiftRight<last>(hn::BitCast(as_signed, numbers)));
+  return hn::Xor(numbers, hn::And(negative, hn::Set(numbers_tag, magnitude_mask<AnyTag>)));
 }
 
 // The numbers that differ from `old` by z.
@@ -267,64 +144,76 @@ HWY_INLINE hn::Vec<AnyTag> sums(AnyTag numbers_tag, hn::Vec<AnyTag> old, hn::Vec
   return mirrored(numbers_tag, hn::Add(mirrored(numbers_tag, old), d));
 }
 
-// clamp(exponent - offset, 0, 7), where the exponent is what stands above `shift` bits.
-template <class AnyTag>
-HWY_INLINE hn::Vec<AnyTag> classes_of(AnyTag numbers_tag, hn::Vec<AnyTag> old, unsigned shift,
-                                      hn::Vec<hn::RebindToSigned<AnyTag>> offset) {
-  using Number = hn::TFromD<AnyTag>;
-  const hn::RebindToSigned<AnyTag> as_signed;
-  const auto magnitude = static_cast<Number>(static_cast<Number>(~Number{0}) >> 1);
-  const auto exponents = hn::ShiftRightSame(hn::And(old, hn::Set(numbers_tag, magnitude)),
-                                            static_cast<int>(shift));
-  const auto distance = hn::Sub(hn::BitCast(as_signed, exponents), offset);
-  return hn::BitCast(numbers_tag, hn::Min(hn::Max(distance, hn::Zero(as_signed)),
-                                          hn::Set(as_signed, 7)));
+// Where the tables of the classes begin: clamp(exponent - offset, 0, 7) of them before, where the
+// exponent is what stands above `shift` bits.
+HWY_INLINE Pair tables_of(Halves old, unsigned shift, Halves offset) {
+  const Halves magnitude = hn::And(old, hn::Set(halves_tag, magnitude_mask<HalvesTag>));
+#if HWY_TARGET == HWY_AVX3_DL
+  const Halves exponent{
+      _mm512_srlv_epi16(magnitude.raw, hn::Set(halves_tag, static_cast<std::uint16_t>(shift)).raw)};
+#else
+  const Halves exponent = hn::ShiftRightSame(magnitude, static_cast<int>(shift));
+#endif
+  const Halves classes =
+      hn::Min(hn::SaturatedSub(exponent, offset), hn::Set(halves_tag, delta_classes - 1));
+  return parted(hn::BitCast(tag, hn::ShiftLeft<delta_table_bits>(classes)));
+}
+HWY_INLINE Vector tables_of(Vector old, unsigned shift, hn::Vec<SignedTag> offset) {
+  const Vector magnitude = hn::And(old, hn::Set(tag, magnitude_mask<Tag>));
+  const auto exponent =
+      hn::BitCast(signed_tag, hn::ShiftRightSame(magnitude, static_cast<int>(shift)));
+  const auto last = hn::Set(signed_tag, delta_classes - 1);
+  const auto classes = hn::Min(hn::Sub(hn::Max(exponent, offset), offset), last);
+  return hn::ShiftLeft<delta_table_bits>(hn::BitCast(tag, classes));
 }
 
-// What stands between the phases of a group of tokens.
-template <unsigned kept>
+// What stands between the phases of a group of tokens. Fields are taken from the entry where they
+// are used: there are too few registers to keep them.
+template <class Number>
 struct Token {
-  Vector symbol, length, low;  // length: of the bits that follow
+  static constexpr unsigned length_mask = (1U << length_bits<Number>) - 1;
+  static constexpr unsigned high_mask = (1U << (9 - length_bits<Number>)) - 1;
+  Vector entries, low;
 
-  HWY_INLINE void set(Vector entries) {
-    const auto one = hn::Set(signed_tag, 1);
-    symbol = hn::ShiftRight<24>(entries);
-    const auto steps = hn::Max(hn::BitCast(signed_tag, hn::ShiftRight<kept>(symbol)), one);
-    length = hn::BitCast(tag, hn::Sub(steps, one));
+  // Of the bits that follow.
+  HWY_INLINE Vector length() const {
+    return hn::And(hn::ShiftRight<entry_meaning_shift>(entries), hn::Set(tag, length_mask));
   }
   HWY_INLINE void take_bits(Vector& x) {
-    const Vector count = kept < 4 ? hn::And(length, hn::Set(tag, 15)) : length;
+    const Vector count = hn::And(hn::ShiftRight<entry_meaning_shift>(entries), hn::Set(tag, 15));
     low = hn::AndNot(hn::Shl(hn::Set(tag, ~0U), count), x);
     x = hn::Shr(x, count);
   }
   HWY_INLINE Vector difference() const {
-    return hn::Or(hn::Shl(hn::Sub(symbol, hn::ShiftLeft<kept>(length)), length), low);
+    const Vector high = hn::And(
+        hn::ShiftRight<entry_meaning_shift + length_bits<Number>>(entries), hn::Set(tag, high_mask));
+    return hn::Or(hn::Shl(high, length()), low);
   }
 };
 
-template <unsigned kept>
+template <class Number>
 struct TokenPair {
-  Token<kept> even, odd;
+  Token<Number> even, odd;
 
-  HWY_INLINE void decode(Pair& x, const RansWork& work, Pair classes, const std::uint8_t*& next) {
-    classes.even = hn::ShiftLeft<delta_table_bits>(classes.even);
-    classes.odd = hn::ShiftLeft<delta_table_bits>(classes.odd);
-    const Pair entries = symbols<delta_table_bits>(x, work.tables, classes, next);
-    even.set(entries.even);
-    odd.set(entries.odd);
+  HWY_INLINE void decode(Pair& x, const RansWork& work, Pair first, const std::uint8_t*& next) {
+    const Pair entries = symbols<delta_table_bits>(x, work.tables, first, next);
+    even.entries = entries.even;
+    odd.entries = entries.odd;
   }
   HWY_INLINE void take_bits(Pair& x, const std::uint8_t*& next) {
     even.take_bits(x.even);
     odd.take_bits(x.odd);
     refill(x, next);
   }
+  // Appends a word to those of more than 15 bits.
   HWY_INLINE void take_words(const std::uint8_t*& next) {
-    Pair low{even.low, odd.low};
-    const Vector is_long = hn::ShiftRight<4>(joined({even.length, odd.length}));
-    const Vector one = hn::Set(tag, 0x00010001);
-    append_words(low, hn::AndNot(is_long, one), next);
-    even.low = low.even;
-    odd.low = low.odd;
+    static_assert(length_bits<Number> == 5 && entry_meaning_shift == 11);
+    const Vector even_bit = hn::And(hn::ShiftRight<15>(even.entries), hn::Set(tag, 1));
+    const Vector odd_bit = hn::And(hn::ShiftLeft<1>(odd.entries), hn::Set(tag, 0x10000));
+    Pair words{even.low, odd.low};
+    append_words(words, hn::Xor(hn::Or(even_bit, odd_bit), hn::Set(tag, 0x00010001)), next);
+    even.low = words.even;
+    odd.low = words.odd;
   }
 };
 
@@ -336,13 +225,12 @@ struct Tokens2Kernel {
     hwy::Prefetch(base + ahead);
     hwy::Prefetch(base + ahead + 64);
     hwy::Prefetch(next + ahead);
-    const auto offset = hn::Set(signed_halves_tag, work.offsets[group / 2]);
-    TokenPair<4> tokens[pairs];
+    const Halves offset = hn::Set(halves_tag, work.offsets[group / 2]);
+    TokenPair<std::uint16_t> tokens[pairs];
 #pragma GCC unroll 16
     for (std::size_t v = 0; v < pairs; ++v) {
       const Halves old = hn::BitCast(halves_tag, load_any(base + v * 4 * lanes));
-      const Halves classes = classes_of(halves_tag, old, work.shift, offset);
-      tokens[v].decode(x[v], work, parted(hn::BitCast(tag, classes)), next);
+      tokens[v].decode(x[v], work, tables_of(old, work.shift, offset), next);
     }
 #pragma GCC unroll 16
     for (std::size_t v = 0; v < pairs; ++v) {
@@ -364,23 +252,23 @@ struct Tokens4Kernel {
     hwy::Prefetch(next + ahead);
     hwy::Prefetch(next + ahead + 64);
     const auto offset = hn::Set(signed_tag, work.offsets[group / 2]);
-    TokenPair<2> tokens[pairs];
+    TokenPair<std::uint32_t> tokens[pairs];
 #pragma GCC unroll 16
     for (std::size_t v = 0; v < pairs; ++v) {
-      const Pair old = load_pair(base + v * 8 * lanes);
-      const Pair classes{classes_of(tag, old.even, work.shift, offset),
-                         classes_of(tag, old.odd, work.shift, offset)};
-      tokens[v].decode(x[v], work, classes, next);
+      const Pair old = paired(load_row(base + v * 8 * lanes));
+      const Pair first{tables_of(old.even, work.shift, offset),
+                       tables_of(old.odd, work.shift, offset)};
+      tokens[v].decode(x[v], work, first, next);
     }
 #pragma GCC unroll 16
     for (std::size_t v = 0; v < pairs; ++v) tokens[v].take_bits(x[v], next);
 #pragma GCC unroll 16
     for (std::size_t v = 0; v < pairs; ++v) {
       tokens[v].take_words(next);
-      const Pair old = load_pair(base + v * 8 * lanes);
-      store_pair({sums(tag, old.even, tokens[v].even.difference()),
-                  sums(tag, old.odd, tokens[v].odd.difference())},
-                 to + v * 8 * lanes);
+      const Row z = in_row({tokens[v].even.difference(), tokens[v].odd.difference()});
+      const Row old = load_row(base + v * 8 * lanes);
+      store_row({sums(tag, old.first, z.first), sums(tag, old.second, z.second)},
+                to + v * 8 * lanes);
     }
   }
 };
@@ -392,7 +280,7 @@ void run(RansStream& stream, RansWork& work) {
   auto* const states = reinterpret_cast<std::uint8_t*>(stream.states.data());
   Pair x[pairs];
 #pragma GCC unroll 16
-  for (std::size_t v = 0; v < pairs; ++v) x[v] = load_pair(states + v * 8 * lanes);
+  for (std::size_t v = 0; v < pairs; ++v) x[v] = paired(load_row(states + v * 8 * lanes));
   const std::uint8_t* next = stream.next;
   const std::uint8_t* const limit = stream.limit;
   std::size_t group = fixed.group;
@@ -400,7 +288,7 @@ void run(RansStream& stream, RansWork& work) {
     Kernel::decode(fixed, group, x, next);
   }
 #pragma GCC unroll 16
-  for (std::size_t v = 0; v < pairs; ++v) store_pair(x[v], states + v * 8 * lanes);
+  for (std::size_t v = 0; v < pairs; ++v) store_row(in_row(x[v]), states + v * 8 * lanes);
   stream.next = next;
   work.group = group;
 }
@@ -490,6 +378,13 @@ void RansStream::expect_end() const {
   if (next != end || !std::all_of(states.begin(), states.end(), is_low)) {
     fail(Errc::corrupt, "a stream that does not end as it should");
   }
+}
+
+unsigned token_meaning(unsigned symbol, unsigned width) noexcept {
+  const unsigned kept = 8 / width;
+  const unsigned length = std::max(symbol >> kept, 1U) - 1;
+  const unsigned field = width == 2 ? length_bits<std::uint16_t> : length_bits<std::uint32_t>;
+  return (symbol - (length << kept)) << field | length;
 }
 
 void decode_plane(RansStream& stream, const PlaneTable& table, MutableBytes bytes) {
