@@ -61,7 +61,7 @@ Counts count_bytes(Bytes bytes) {
   std::size_t i = 0;
   for (; i + 8 <= bytes.size(); i += 8) {
     const auto word = load_le<std::uint64_t>(bytes.data() + i);
-    for (unsigned k = 0; k < 8; ++k) ++counts[k % 4][(word >> (8 * k)) & 0xff];
+    for (unsigned k = 0; k < 8; ++k) ++counts[k % 4].data()[(word >> (8 * k)) & 0xff];
   }
   for (; i < bytes.size(); ++i) ++counts[0][from[i]];
   for (std::size_t s = 0; s < rans_symbols; ++s) {

@@ -24,6 +24,8 @@ constexpr std::size_t bits_kept(std::size_t width) {
 #if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
 
 // Number by number.
+using V = std::uint32_t;
+
 struct States {
   static constexpr std::size_t lanes = 1;
   static constexpr std::size_t vectors = rans_states;
@@ -45,13 +47,9 @@ struct States {
     const std::uint32_t quotient = x[v] / frequency;
     x[v] += quotient * ((1U << bits) - frequency) + (entry >> 16);
   }
-  template <unsigned bits>
-  void push_byte(std::size_t v, const std::uint8_t* at, const std::uint32_t* table) {
-    push_entry<bits>(v, table[*at]);
-  }
-  template <unsigned bits>
-  void push_key(std::size_t v, const std::uint16_t* at, const std::uint32_t* table) {
-    push_entry<bits>(v, table[*at]);
+  template <class Symbol>
+  static std::uint32_t entry_of(const Symbol* at, const std::uint32_t* table) {
+    return table[*at];
   }
   static unsigned bits_of_key(unsigned key, unsigned kept) {
     const unsigned high = (key & 0xff) >> kept;
@@ -142,20 +140,21 @@ struct States {
     x[v] = hn::IfThenElse(mask, hn::ShiftRight<16>(x[v]), x[v]);
   }
 
-  // States are below frequency << (31 - bits), so quotients below 2^21: floats find them, or one
-  // less, which the remainder shows.
+  // The quotient, or one less: the remainder shows which. States are below frequency << (31 - bits)
+  // here and at least 2^15, so quotients are from 16 to 2^21, and their floats 0.38 off at most. Added
+  // to 2^23 - 1 they become integers in the low bits, 0.5 off by that.
   HWY_INLINE static V quotient(V state, V frequency) {
     const auto n = hn::ConvertTo(DF(), is_signed(state));
     const auto f = hn::ConvertTo(DF(), is_signed(frequency));
-    const auto half = hn::Set(DF(), -0.5F);
+    const auto one_less = hn::Set(DF(), 8388607.0F);
 #if HWY_TARGET <= HWY_AVX3
     const auto guess = hn::ApproximateReciprocal(f);
     const auto inverse = hn::Mul(guess, hn::NegMulAdd(f, guess, hn::Set(DF(), 2.0F)));
-    const auto estimate = hn::MulAdd(n, inverse, half);
+    const auto sum = hn::MulAdd(n, inverse, one_less);
 #else
-    const auto estimate = hn::Add(hn::Div(n, f), half);
+    const auto sum = hn::Add(hn::Div(n, f), one_less);
 #endif
-    return hn::BitCast(D(), hn::ConvertTo(DI(), estimate));
+    return hn::And(hn::BitCast(D(), sum), hn::Set(D(), 0x7f'ffff));
   }
 
   template <unsigned bits>
@@ -173,16 +172,14 @@ struct States {
     const V more = hn::Sub(hn::Set(d, 1U << bits), frequency);
     x[v] = hn::Add(pushed, hn::IfThenElseZero(over, more));
   }
-  template <unsigned bits>
-  HWY_INLINE void push_byte(std::size_t v, const std::uint8_t* at, const std::uint32_t* table) {
+  HWY_INLINE static V entry_of(const std::uint8_t* at, const std::uint32_t* table) {
     const hn::Rebind<std::uint8_t, D> d8;
     const V symbols = hn::Reverse(D(), hn::PromoteTo(D(), hn::LoadU(d8, at)));
-    push_entry<bits>(v, hn::GatherIndex(D(), table, is_signed(symbols)));
+    return hn::GatherIndex(D(), table, is_signed(symbols));
   }
-  template <unsigned bits>
-  HWY_INLINE void push_key(std::size_t v, const std::uint16_t* at, const std::uint32_t* table) {
+  HWY_INLINE static V entry_of(const std::uint16_t* at, const std::uint32_t* table) {
     const V keys = hn::PromoteTo(D(), hn::LoadU(D16(), at));
-    push_entry<bits>(v, hn::GatherIndex(D(), table, is_signed(keys)));
+    return hn::GatherIndex(D(), table, is_signed(keys));
   }
 
   template <unsigned kept>
@@ -222,46 +219,64 @@ struct States {
 
 #endif
 
-std::size_t push_bytes_kernel(const std::uint8_t* from, std::size_t count,
-                              const std::uint32_t* table, std::uint32_t* states,
-                              std::uint16_t* words) {
-  constexpr std::size_t lanes = States::lanes;
-  States run(states, words);
-  for (std::size_t end = count; end != 0; end -= rans_states) {
+// The entries of 64 keys, or bytes, of which the last comes first. They are asked for long before
+// they are needed: in vectors, that is what takes longest.
+struct Entries {
+  V of[States::vectors];
+
+  HWY_INLINE void load(const std::uint16_t* keys, const std::uint32_t* table) {
 #pragma GCC unroll 16
     for (std::size_t v = 0; v < States::vectors; ++v) {
-      run.push_byte<planes_table_bits>(v, from + end - (v + 1) * lanes, table);
+      of[v] = States::entry_of(keys + v * States::lanes, table);
     }
+  }
+  HWY_INLINE void load(const std::uint8_t* bytes, const std::uint32_t* table) {
+#pragma GCC unroll 16
+    for (std::size_t v = 0; v < States::vectors; ++v) {
+      of[v] = States::entry_of(bytes + rans_states - (v + 1) * States::lanes, table);
+    }
+  }
+};
+
+template <unsigned bits, class Symbol>
+std::size_t push_symbols(const Symbol* first, std::ptrdiff_t step, std::size_t count,
+                         const std::uint32_t* table, std::uint32_t* states, std::uint16_t* words) {
+  States run(states, words);
+  Entries entries;
+  if (count != 0) entries.load(first, table);
+  for (std::size_t left = count; left != 0; left -= rans_states) {
+    if (left > rans_states) first += step;
+    Entries next;
+    next.load(first, table);
+#pragma GCC unroll 16
+    for (std::size_t v = 0; v < States::vectors; ++v) {
+      run.template push_entry<bits>(v, entries.of[v]);
+    }
+    entries = next;
   }
   run.save(states);
   return static_cast<std::size_t>(run.to - words);
 }
 
-template <unsigned bits>
-std::size_t push_keys_of(const std::uint16_t* keys, std::size_t count, const std::uint32_t* table,
-                         std::uint32_t* states, std::uint16_t* words) {
-  constexpr std::size_t lanes = States::lanes;
-  States run(states, words);
-  for (std::size_t at = 0; at < count; at += rans_states) {
-#pragma GCC unroll 16
-    for (std::size_t v = 0; v < States::vectors; ++v) {
-      run.push_key<bits>(v, keys + at + v * lanes, table);
-    }
-  }
-  run.save(states);
-  return static_cast<std::size_t>(run.to - words);
+constexpr std::ptrdiff_t group = rans_states;
+
+std::size_t push_bytes_kernel(const std::uint8_t* from, std::size_t count,
+                              const std::uint32_t* table, std::uint32_t* states,
+                              std::uint16_t* words) {
+  const std::uint8_t* const last = from + count - (count == 0 ? 0 : rans_states);
+  return push_symbols<planes_table_bits>(last, -group, count, table, states, words);
 }
 
 std::size_t push_keys_kernel(const std::uint16_t* keys, std::size_t count,
                              const std::uint32_t* table, std::uint32_t* states,
                              std::uint16_t* words) {
-  return push_keys_of<delta_table_bits>(keys, count, table, states, words);
+  return push_symbols<delta_table_bits>(keys, group, count, table, states, words);
 }
 
 std::size_t push_plane_keys_kernel(const std::uint16_t* keys, std::size_t count,
                                    const std::uint32_t* table, std::uint32_t* states,
                                    std::uint16_t* words) {
-  return push_keys_of<planes_table_bits>(keys, count, table, states, words);
+  return push_symbols<planes_table_bits>(keys, group, count, table, states, words);
 }
 
 template <class Number>
@@ -271,6 +286,8 @@ std::size_t push_tokens_of(const std::uint16_t* keys, const Number* differences,
   constexpr std::size_t lanes = States::lanes;
   States run(states, words);
   for (std::size_t at = 0; at < count; at += rans_states) {
+    Entries entries;
+    entries.load(keys + at, table);
     if constexpr (sizeof(Number) == 4) {
 #pragma GCC unroll 16
       for (std::size_t v = 0; v < States::vectors; ++v) {
@@ -283,7 +300,7 @@ std::size_t push_tokens_of(const std::uint16_t* keys, const Number* differences,
     }
 #pragma GCC unroll 16
     for (std::size_t v = 0; v < States::vectors; ++v) {
-      run.push_key<delta_table_bits>(v, keys + at + v * lanes, table);
+      run.template push_entry<delta_table_bits>(v, entries.of[v]);
     }
   }
   run.save(states);
