@@ -136,7 +136,7 @@ bool decode_coded_planes(Planes& planes, RansStream& stream, std::size_t front,
   const bool merges = planes.tables[highest].has_value() && (highest == 1 || highest == 3);
   for (std::size_t k = 0; k <= planes.last_coded; ++k) {
     if (!planes.tables[k]) continue;
-    fill_decode_table(*planes.tables[k], table);
+    fill_decode_table(*planes.tables[k], plain_meanings, table);
     if (merges && k == highest) {
       decode_highest_plane(stream, table, {planes.starts.data(), highest}, planes.rotation,
                            numbers);
@@ -165,25 +165,40 @@ void decode_planes(Bytes payload, MutableBytes plain, std::size_t wanted) {
   if (!rest.empty()) std::memcpy(plain.data() + numbers, rest.data(), rest.size());
 }
 
-// The tables of the classes that `present` names, and nothing for the others.
-void take_class_tables(Cursor& cursor, unsigned present, unsigned symbols_end) {
+// What the tokens of a width stand for; those of bytes are differences.
+const Meanings& meanings_of(std::size_t width) {
+  static const auto all = [] {
+    std::array<Meanings, 2> meanings{};
+    for (const unsigned each : {2U, 4U}) {
+      for (unsigned symbol = 0; symbol < token_count(each); ++symbol) {
+        meanings[each / 4][symbol] = static_cast<std::uint16_t>(token_meaning(symbol, each));
+      }
+    }
+    return meanings;
+  }();
+  return width == 1 ? plain_meanings : all[width / 4];
+}
+
+// The tables of the classes that `present` names, of tokens of a width; nothing for the others.
+void take_class_tables(Cursor& cursor, unsigned present, std::size_t width) {
+  const unsigned symbols_end = token_count(static_cast<unsigned>(width));
   for (std::size_t j = 0; j < delta_classes; ++j) {
     const auto table = std::span(scratch().class_tables)
-                           .subspan(j * delta_table_size, delta_table_size);
+                           .subspan(j * delta_table_size, delta_table_size + decode_table_padding);
     if ((present >> j & 1) == 0) {
       std::fill(table.begin(), table.end(), 0U);
       continue;
     }
     const Frequencies frequencies = take_table(cursor, delta_table_bits);
     if (greatest_symbol(frequencies) >= symbols_end) fail(Errc::corrupt, "a token too great");
-    fill_decode_table(frequencies, table);
+    fill_decode_table(frequencies, meanings_of(width), table);
   }
 }
 
 void decode_offsets(RansStream& stream, const Frequencies& frequencies, MutableBytes offsets) {
   static constexpr std::array<std::byte, block_size_max / offset_numbers> first_class{};
-  std::array<std::uint32_t, delta_table_size> table;
-  fill_decode_table(frequencies, table);
+  std::array<std::uint32_t, delta_table_size + decode_table_padding> table;
+  fill_decode_table(frequencies, plain_meanings, table);
   decode_classes(stream, table, Bytes(first_class).first(offsets.size()), offsets);
 }
 
@@ -191,10 +206,15 @@ void decode_offsets(RansStream& stream, const Frequencies& frequencies, MutableB
 void decode_byte_tokens(RansStream& stream, unsigned shift, Bytes offsets, Bytes base,
                         MutableBytes plain) {
   const MutableBytes classes = MutableBytes(scratch().classes).first(plain.size());
-  for (std::size_t i = 0; i < plain.size(); ++i) {
-    const int exponent = (std::to_integer<int>(base[i]) & 0x7f) >> shift;
-    const int offset = std::to_integer<int>(offsets[i / offset_numbers]);
-    classes[i] = static_cast<std::byte>(std::clamp(exponent - offset, 0, 7));
+  for (std::size_t from = 0; from < plain.size(); from += offset_numbers) {
+    const std::size_t to = std::min(from + offset_numbers, plain.size());
+    const auto offset = static_cast<std::uint8_t>(offsets[from / offset_numbers]);
+    for (std::size_t i = from; i < to; ++i) {
+      const auto magnitude = static_cast<std::uint8_t>(base.data()[i] & std::byte{0x7f});
+      const auto exponent = static_cast<std::uint8_t>(magnitude >> shift);
+      const auto above = static_cast<std::uint8_t>(std::max(exponent, offset) - offset);
+      classes.data()[i] = static_cast<std::byte>(std::min(above, std::uint8_t{7}));
+    }
   }
   decode_classes(stream, scratch().class_tables, classes, plain);
   add(plain, base, 1, plain);
@@ -210,7 +230,7 @@ void decode_delta_tokens(Cursor& cursor, Bytes base, MutableBytes plain, std::si
   if (count == 0) fail(Errc::corrupt, "tokens of a block without a whole number");
   const unsigned present = cursor.number<std::uint8_t>();
   const Frequencies offset_table = take_table(cursor, delta_table_bits);
-  take_class_tables(cursor, present, token_count(static_cast<unsigned>(width)));
+  take_class_tables(cursor, present, width);
   RansStream stream(cursor);
   const Bytes rest = cursor.take(plain.size() - count * width);
   if (!cursor.at_end()) fail(Errc::corrupt, "tokens with bytes left over");
@@ -221,7 +241,7 @@ void decode_delta_tokens(Cursor& cursor, Bytes base, MutableBytes plain, std::si
   const std::size_t front = front_of(count, width, wanted);
   const MutableBytes to = plain.first(front * width);
   if (width == 1) {
-    decode_byte_tokens(stream, shift, offsets, base, to);
+    decode_byte_tokens(stream, shift, offsets, base.first(to.size()), to);
   } else {
     decode_tokens(stream, scratch().class_tables, {static_cast<unsigned>(width), shift}, offsets,
                   base.first(to.size()), to);
@@ -250,13 +270,14 @@ void decode_delta_groups(Cursor& cursor, Bytes base, MutableBytes plain, std::si
   if (period == 0 || period > group_period_max) fail(Errc::corrupt, "groups of a wrong period");
   const Bytes places = cursor.take(period);
   const unsigned present = cursor.number<std::uint8_t>();
-  for (const std::byte place : places) {
-    const auto j = std::to_integer<unsigned>(place);
-    if (j >= delta_classes || (present >> j & 1) == 0) {
+  for (std::size_t i = 0; i < period; ++i) {
+    const auto j = std::to_integer<unsigned>(places[i]);
+    const bool occurs = i < plain.size();  // a short block may end within its first period
+    if (j >= delta_classes || (occurs && (present >> j & 1) == 0)) {
       fail(Errc::corrupt, "groups with a class without a table");
     }
   }
-  take_class_tables(cursor, present, rans_symbols);
+  take_class_tables(cursor, present, 1);
   RansStream stream(cursor);
   if (!cursor.at_end()) fail(Errc::corrupt, "groups with bytes left over");
 

@@ -21,6 +21,7 @@ void subtract_as(Bytes plain, Bytes base, MutableBytes differences) {
   using Signed = std::make_signed_t<Number>;
   constexpr unsigned last = sizeof(Number) * 8 - 1;
   const std::size_t end = plain.size() / sizeof(Number) * sizeof(Number);
+#pragma GCC ivdep  // the result may be in the place of an operand, which the compiler must not fear
   for (std::size_t at = 0; at < end; at += sizeof(Number)) {
     Number number, from;
     std::memcpy(&number, plain.data() + at, sizeof number);
@@ -38,6 +39,7 @@ void subtract_as(Bytes plain, Bytes base, MutableBytes differences) {
 template <class Number>
 void add_as(Bytes differences, Bytes base, MutableBytes plain) {
   const std::size_t end = plain.size() / sizeof(Number) * sizeof(Number);
+#pragma GCC ivdep  // the result may be in the place of an operand, which the compiler must not fear
   for (std::size_t at = 0; at < end; at += sizeof(Number)) {
     Number z, from;
     std::memcpy(&z, differences.data() + at, sizeof z);
@@ -85,13 +87,19 @@ void add(Bytes differences, Bytes base, unsigned width, MutableBytes plain) {
 void combine(Bytes coded, Bytes base, GroupOperation operation, MutableBytes plain) {
   expects(base.size() == coded.size() && plain.size() == coded.size(),
           "bytes of one length are combined");
+  const std::size_t size = plain.size();
+  const std::byte* const x = coded.data();
+  const std::byte* const from = base.data();
+  std::byte* const to = plain.data();
   if (operation == GroupOperation::exclusive_or) {
-    for (std::size_t i = 0; i < plain.size(); ++i) plain[i] = coded[i] ^ base[i];
-    return;
-  }
-  for (std::size_t i = 0; i < plain.size(); ++i) {
-    plain[i] = static_cast<std::byte>(std::to_integer<unsigned>(base[i]) +
-                                      std::to_integer<unsigned>(coded[i]));
+#pragma GCC ivdep
+    for (std::size_t i = 0; i < size; ++i) to[i] = x[i] ^ from[i];
+  } else {
+#pragma GCC ivdep
+    for (std::size_t i = 0; i < size; ++i) {
+      to[i] = static_cast<std::byte>(std::to_integer<unsigned>(x[i]) +
+                                     std::to_integer<unsigned>(from[i]));
+    }
   }
 }
 

@@ -9,6 +9,8 @@
 #include "hwy/foreach_target.h"  // before highway.h
 #include "hwy/highway.h"
 
+#include "codec/rans_pairs.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace wfs {
 namespace HWY_NAMESPACE {
@@ -23,270 +25,262 @@ void decode_groups(RansStream& stream, RansWork& work) {
 
 #else
 
-namespace hn = hwy::HWY_NAMESPACE;
+HWY_INLINE Pair no_offset() { return {hn::Zero(tag), hn::Zero(tag)}; }
 
-using Tag = hn::CappedTag<std::uint32_t, 16>;
-using SignedTag = hn::RebindToSigned<Tag>;
-using Vector = hn::Vec<Tag>;
-using Lanes = hn::Mask<SignedTag>;
-
-constexpr Tag tag;
-constexpr SignedTag signed_tag;
-constexpr std::size_t lanes = hn::MaxLanes(Tag());
-constexpr std::size_t vectors = rans_group / lanes;
-constexpr std::size_t ahead = 2048;  // bytes, of what is asked for early
-
-// Vectors of bytes at any address, as elements of another type.
-template <class AnyTag>
-HWY_INLINE hn::Vec<AnyTag> load_any(AnyTag wanted, const std::uint8_t* from) {
-  return hn::BitCast(wanted, hn::LoadU(hn::Repartition<std::uint8_t, AnyTag>(), from));
-}
-template <class AnyTag>
-HWY_INLINE void store_any(AnyTag, hn::Vec<AnyTag> vector, std::uint8_t* to) {
-  const hn::Repartition<std::uint8_t, AnyTag> bytes;
-  hn::StoreU(hn::BitCast(bytes, vector), bytes, to);
+// The symbols as the upper bytes of halves.
+HWY_INLINE Halves upper_bytes(Pair entries) {
+  static_assert(entry_meaning_shift == 11);
+  return hn::BitCast(
+      halves_tag, hn::Or(hn::And(hn::ShiftRight<3>(entries.even), hn::Set(tag, 0xff00)),
+                         hn::And(hn::ShiftLeft<13>(entries.odd), hn::Set(tag, 0xff000000))));
 }
 
-HWY_INLINE Vector load_states(const RansStream& stream, std::size_t v) {
-  return hn::Load(tag, stream.states.data() + v * lanes);
+HWY_INLINE Halves load_bytes(const std::uint8_t* from) {
+  return hn::PromoteTo(halves_tag, hn::LoadU(half_bytes_tag, from));
+}
+HWY_INLINE void store_symbols(Pair entries, std::uint8_t* to) {
+  const Halves symbols = hn::ShiftRight<8>(upper_bytes(entries));
+  hn::StoreU(hn::TruncateTo(half_bytes_tag, symbols), half_bytes_tag, to);
 }
 
-// x = x << 16 | next word, in these lanes. Signed comparisons serve: a state is below 2^31.
-HWY_INLINE void append_words(Vector& x, Lanes which, const std::uint8_t*& next) {
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
-  const std::uint32_t bits = which.raw;
-  const hn::Rebind<std::uint16_t, Tag> words_tag;
-  const Vector words = hn::PromoteTo(tag, load_any(words_tag, next));
-  x.raw = _mm512_or_si512(_mm512_mask_slli_epi32(x.raw, which.raw, x.raw, 16),
-                          _mm512_maskz_expand_epi32(which.raw, words.raw));
-#elif HWY_TARGET == HWY_AVX2
-  const auto bits = static_cast<std::uint32_t>(hn::detail::BitsFromMask(which));
-  const hn::Rebind<std::uint16_t, Tag> words_tag;
-  const hn::Rebind<std::uint8_t, Tag> places_tag;
-  const Vector places = hn::PromoteTo(tag, hn::LoadU(places_tag, spread_of_8[bits].data()));
-  const Vector words = hn::TableLookupLanes(hn::PromoteTo(tag, load_any(words_tag, next)),
-                                            hn::IndicesFromVec(tag, places));
-  x = hn::IfThenElse(hn::RebindMask(tag, which), hn::Or(hn::ShiftLeft<16>(x), words), x);
-#else
-  static_assert(lanes == 4);
-  const auto bits = static_cast<std::uint32_t>(hn::detail::BitsFromMask(which));
-  const hn::Repartition<std::uint8_t, Tag> bytes_tag;
-  const auto words = hn::TableLookupBytesOr0(hn::LoadU(bytes_tag, next),
-                                             hn::LoadU(bytes_tag, spread_of_4[bits].data()));
-  const Vector longer = hn::Or(hn::ShiftLeft<16>(x), hn::BitCast(tag, words));
-  x = hn::IfThenElse(hn::RebindMask(tag, which), longer, x);
-#endif
-  next += 2 * hwy::PopCount(bits);
-}
-
-HWY_INLINE void refill(Vector& x, const std::uint8_t*& next) {
-  const auto low = hn::Set(signed_tag, static_cast<std::int32_t>(rans_low));
-  append_words(x, hn::Lt(hn::BitCast(signed_tag, x), low), next);
-}
-
-template <unsigned bits>
-HWY_INLINE Vector slots_of(Vector x) {
-  return hn::And(x, hn::Set(tag, (1U << bits) - 1));
-}
-
-// Decodes one symbol a lane; gives the entries of the table, which hold it in their highest byte.
-template <unsigned bits>
-HWY_INLINE Vector symbols(Vector& x, const std::uint32_t* table, Vector places,
-                          const std::uint8_t*& next) {
-  const Vector entries = hn::GatherIndex(tag, table, hn::BitCast(signed_tag, places));
-  const Vector field = hn::Set(tag, 0xfff);
-  x = hn::Add(hn::Mul(hn::And(entries, field), hn::ShiftRight<bits>(x)),
-              hn::And(hn::ShiftRight<12>(entries), field));
-  refill(x, next);
-  return entries;
+template <Rotation rotation>
+HWY_INLINE Halves rotated_back(Halves halves) {
+  if constexpr (rotation == Rotation::none) return halves;
+  return hn::Or(hn::ShiftRight<1>(halves), hn::ShiftLeft<15>(halves));
 }
 
 // One group of numbers at a time: x holds the states, `next` the place in the words.
 struct PlaneKernel {
-  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Vector (&x)[vectors],
+  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Pair (&x)[pairs],
                                 const std::uint8_t*& next) {
-    const hn::Rebind<std::uint8_t, Tag> bytes_tag;
     std::uint8_t* const to = work.to + group * rans_group;
+    hwy::Prefetch(next + ahead);
 #pragma GCC unroll 16
-    for (std::size_t v = 0; v < vectors; ++v) {
-      const Vector entries = symbols<planes_table_bits>(
-          x[v], work.tables, slots_of<planes_table_bits>(x[v]), next);
-      hn::StoreU(hn::TruncateTo(bytes_tag, hn::ShiftRight<24>(entries)), bytes_tag, to + v * lanes);
+    for (std::size_t v = 0; v < pairs; ++v) {
+      const Pair entries = symbols<planes_table_bits>(x[v], work.tables, no_offset(), next);
+      store_symbols(entries, to + v * 2 * lanes);
     }
   }
 };
 
 struct ClassesKernel {
-  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Vector (&x)[vectors],
+  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Pair (&x)[pairs],
                                 const std::uint8_t*& next) {
-    const hn::Rebind<std::uint8_t, Tag> bytes_tag;
     const std::uint8_t* const classes = work.classes + group * rans_group;
     std::uint8_t* const to = work.to + group * rans_group;
+    hwy::Prefetch(next + ahead);
 #pragma GCC unroll 16
-    for (std::size_t v = 0; v < vectors; ++v) {
-      const Vector table = hn::PromoteTo(tag, hn::LoadU(bytes_tag, classes + v * lanes));
-      const Vector places = hn::Or(slots_of<delta_table_bits>(x[v]),
-                                   hn::ShiftLeft<delta_table_bits>(table));
-      const Vector entries = symbols<delta_table_bits>(x[v], work.tables, places, next);
-      hn::StoreU(hn::TruncateTo(bytes_tag, hn::ShiftRight<24>(entries)), bytes_tag, to + v * lanes);
+    for (std::size_t v = 0; v < pairs; ++v) {
+      Pair table = parted(hn::BitCast(tag, load_bytes(classes + v * 2 * lanes)));
+      table.even = hn::ShiftLeft<delta_table_bits>(table.even);
+      table.odd = hn::ShiftLeft<delta_table_bits>(table.odd);
+      const Pair entries = symbols<delta_table_bits>(x[v], work.tables, table, next);
+      store_symbols(entries, to + v * 2 * lanes);
     }
   }
 };
 
 template <Rotation rotation>
 struct Highest2Kernel {
-  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Vector (&x)[vectors],
+  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Pair (&x)[pairs],
                                 const std::uint8_t*& next) {
-    const hn::Rebind<std::uint8_t, Tag> bytes_tag;
-    const hn::Rebind<std::uint16_t, Tag> numbers_tag;
     const std::uint8_t* const low = work.below[0] + group * rans_group;
     std::uint8_t* const to = work.to + group * rans_group * 2;
     hwy::Prefetch(low + ahead);
     hwy::Prefetch(next + ahead);
 #pragma GCC unroll 16
-    for (std::size_t v = 0; v < vectors; ++v) {
-      const Vector entries = symbols<planes_table_bits>(
-          x[v], work.tables, slots_of<planes_table_bits>(x[v]), next);
-      Vector n = hn::Or(hn::And(hn::ShiftRight<16>(entries), hn::Set(tag, 0xff00)),
-                        hn::PromoteTo(tag, hn::LoadU(bytes_tag, low + v * lanes)));
-      if (rotation == Rotation::upper_half) n = hn::Or(hn::ShiftRight<1>(n), hn::ShiftLeft<15>(n));
-      store_any(numbers_tag, hn::TruncateTo(numbers_tag, n), to + v * lanes * 2);
+    for (std::size_t v = 0; v < pairs; ++v) {
+      const Pair entries = symbols<planes_table_bits>(x[v], work.tables, no_offset(), next);
+      const Halves numbers = hn::Or(upper_bytes(entries), load_bytes(low + v * 2 * lanes));
+      store_any(hn::BitCast(tag, rotated_back<rotation>(numbers)), to + v * 4 * lanes);
     }
   }
 };
 
 template <Rotation rotation>
 struct Highest4Kernel {
-  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Vector (&x)[vectors],
+  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Pair (&x)[pairs],
                                 const std::uint8_t*& next) {
-    const hn::Rebind<std::uint8_t, Tag> bytes_tag;
     const std::size_t at = group * rans_group;
-    std::uint8_t* const to = work.to + at * 4;
     for (const std::uint8_t* below : work.below) hwy::Prefetch(below + at + ahead);
     hwy::Prefetch(next + ahead);
-    const auto plane = [&](std::size_t k, std::size_t v) HWY_ATTR {
-      return hn::PromoteTo(tag, hn::LoadU(bytes_tag, work.below[k] + at + v * lanes));
-    };
 #pragma GCC unroll 16
-    for (std::size_t v = 0; v < vectors; ++v) {
-      const Vector entries = symbols<planes_table_bits>(
-          x[v], work.tables, slots_of<planes_table_bits>(x[v]), next);
-      const Vector low = hn::Or(plane(0, v), hn::ShiftLeft<8>(plane(1, v)));
-      Vector upper = hn::Or(hn::And(entries, hn::Set(tag, 0xff000000)),
-                            hn::ShiftLeft<16>(plane(2, v)));
-      if (rotation == Rotation::upper_half) {
-        upper = hn::Or(hn::And(hn::ShiftRight<1>(upper), hn::Set(tag, 0x7fff0000)),
-                       hn::ShiftLeft<31>(plane(2, v)));
-      }
-      store_any(tag, hn::Or(low, upper), to + v * lanes * 4);
+    for (std::size_t v = 0; v < pairs; ++v) {
+      const Pair entries = symbols<planes_table_bits>(x[v], work.tables, no_offset(), next);
+      const std::size_t place = at + v * 2 * lanes;
+      const Halves upper = rotated_back<rotation>(
+          hn::Or(upper_bytes(entries), load_bytes(work.below[2] + place)));
+      const Halves lower = hn::Or(load_bytes(work.below[0] + place),
+                                  hn::ShiftLeft<8>(load_bytes(work.below[1] + place)));
+      const Pair low = parted(hn::BitCast(tag, lower));
+      const Pair high = parted(hn::BitCast(tag, upper));
+      store_row(in_row({hn::Or(low.even, hn::ShiftLeft<16>(high.even)),
+                        hn::Or(low.odd, hn::ShiftLeft<16>(high.odd))}),
+                work.to + place * 4);
     }
   }
 };
+
+// All bits but the sign.
+template <class AnyTag>
+constexpr hn::TFromD<AnyTag> magnitude_mask =
+    static_cast<hn::TFromD<AnyTag>>(static_cast<hn::TFromD<AnyTag>>(~hn::TFromD<AnyTag>{0}) >> 1);
 
 // Mirrors negative numbers, and back.
 template <class AnyTag>
 HWY_INLINE hn::Vec<AnyTag> mirrored(AnyTag numbers_tag, hn::Vec<AnyTag> numbers) {
   constexpr unsigned last = sizeof(hn::TFromD<AnyTag>) * 8 - 1;
   const hn::RebindToSigned<AnyTag> as_signed;
-  const auto negative = hn::ShiftRight<last>(hn::BitCast(as_signed, numbers));
-  return hn::Xor(numbers, hn::ShiftRight<1>(hn::BitCast(numbers_tag, negative)));
+  const auto negative =
+      hn::BitCast(numbers_tag, hn::ShiftRight<last>(hn::BitCast(as_signed, numbers)));
+  return hn::Xor(numbers, hn::And(negative, hn::Set(numbers_tag, magnitude_mask<AnyTag>)));
 }
 
+// The numbers that differ from `old` by z.
+template <class AnyTag>
+HWY_INLINE hn::Vec<AnyTag> sums(AnyTag numbers_tag, hn::Vec<AnyTag> old, hn::Vec<AnyTag> z) {
+  const auto sign = hn::Sub(hn::Zero(numbers_tag), hn::And(z, hn::Set(numbers_tag, 1)));
+  const auto d = hn::Xor(hn::ShiftRight<1>(z), sign);
+  return mirrored(numbers_tag, hn::Add(mirrored(numbers_tag, old), d));
+}
+
+// Where the tables of the classes begin: clamp(exponent - offset, 0, 7) of them before, where the
+// exponent is what stands above `shift` bits.
+HWY_INLINE Pair tables_of(Halves old, unsigned shift, Halves offset) {
+  const Halves magnitude = hn::And(old, hn::Set(halves_tag, magnitude_mask<HalvesTag>));
+#if HWY_TARGET == HWY_AVX3_DL
+  const Halves exponent{
+      _mm512_srlv_epi16(magnitude.raw, hn::Set(halves_tag, static_cast<std::uint16_t>(shift)).raw)};
+#else
+  const Halves exponent = hn::ShiftRightSame(magnitude, static_cast<int>(shift));
+#endif
+  const Halves classes =
+      hn::Min(hn::SaturatedSub(exponent, offset), hn::Set(halves_tag, delta_classes - 1));
+  return parted(hn::BitCast(tag, hn::ShiftLeft<delta_table_bits>(classes)));
+}
+HWY_INLINE Vector tables_of(Vector old, unsigned shift, hn::Vec<SignedTag> offset) {
+  const Vector magnitude = hn::And(old, hn::Set(tag, magnitude_mask<Tag>));
+  const auto exponent =
+      hn::BitCast(signed_tag, hn::ShiftRightSame(magnitude, static_cast<int>(shift)));
+  const auto last = hn::Set(signed_tag, delta_classes - 1);
+  const auto classes = hn::Min(hn::Sub(hn::Max(exponent, offset), offset), last);
+  return hn::ShiftLeft<delta_table_bits>(hn::BitCast(tag, classes));
+}
+
+// What stands between the phases of a group of tokens. Fields are taken from the entry where they
+// are used: there are too few registers to keep them.
 template <class Number>
-struct TokensKernel {
-  using NumbersTag = hn::Rebind<Number, Tag>;
-  static constexpr unsigned kept = token_bits<Number>;
-  static constexpr bool has_words = sizeof(Number) == 4;
+struct Token {
+  static constexpr unsigned length_mask = (1U << length_bits<Number>) - 1;
+  static constexpr unsigned high_mask = (1U << (9 - length_bits<Number>)) - 1;
+  Vector entries, low;
 
-  static HWY_INLINE Vector load_numbers(const std::uint8_t* from) {
-    if constexpr (sizeof(Number) == 4) {
-      return load_any(tag, from);
-    } else {
-      return hn::PromoteTo(tag, load_any(NumbersTag(), from));
-    }
+  // Of the bits that follow.
+  HWY_INLINE Vector length() const {
+    return hn::And(hn::ShiftRight<entry_meaning_shift>(entries), hn::Set(tag, length_mask));
   }
-  static HWY_INLINE hn::Vec<NumbersTag> narrow(Vector vector) {
-    if constexpr (sizeof(Number) == 4) {
-      return vector;
-    } else {
-      return hn::TruncateTo(NumbersTag(), vector);
-    }
+  HWY_INLINE void take_bits(Vector& x) {
+    const Vector count = hn::And(hn::ShiftRight<entry_meaning_shift>(entries), hn::Set(tag, 15));
+    low = hn::AndNot(hn::Shl(hn::Set(tag, ~0U), count), x);
+    x = hn::Shr(x, count);
   }
-  // How many bits follow a token.
-  static HWY_INLINE Vector length_of(Vector token) {
-    const Vector one = hn::Set(tag, 1);
-    const Vector length = hn::ShiftRight<kept>(token);
-    return hn::Sub(
-        hn::BitCast(tag, hn::Max(hn::BitCast(signed_tag, length), hn::BitCast(signed_tag, one))),
-        one);
+  HWY_INLINE Vector difference() const {
+    const Vector high = hn::And(
+        hn::ShiftRight<entry_meaning_shift + length_bits<Number>>(entries), hn::Set(tag, high_mask));
+    return hn::Or(hn::Shl(high, length()), low);
   }
-  static HWY_INLINE void store_sum(Vector token, Vector length, Vector low,
-                                   const std::uint8_t* base, std::uint8_t* to) {
-    const NumbersTag numbers;
-    const Vector high = hn::Sub(token, hn::ShiftLeft<kept>(length));
-    const auto z = narrow(hn::Or(hn::Shl(high, length), low));
-    const auto sign = hn::Sub(hn::Zero(numbers), hn::And(z, hn::Set(numbers, 1)));
-    const auto d = hn::Xor(hn::ShiftRight<1>(z), sign);
-    const auto old = mirrored(numbers, load_any(numbers, base));
-    store_any(numbers, mirrored(numbers, hn::Add(old, d)), to);
-  }
+};
 
-  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Vector (&x)[vectors],
+template <class Number>
+struct TokenPair {
+  Token<Number> even, odd;
+
+  HWY_INLINE void decode(Pair& x, const RansWork& work, Pair first, const std::uint8_t*& next) {
+    const Pair entries = symbols<delta_table_bits>(x, work.tables, first, next);
+    even.entries = entries.even;
+    odd.entries = entries.odd;
+  }
+  HWY_INLINE void take_bits(Pair& x, const std::uint8_t*& next) {
+    even.take_bits(x.even);
+    odd.take_bits(x.odd);
+    refill(x, next);
+  }
+  // Appends a word to those of more than 15 bits.
+  HWY_INLINE void take_words(const std::uint8_t*& next) {
+    static_assert(length_bits<Number> == 5 && entry_meaning_shift == 11);
+    const Vector even_bit = hn::And(hn::ShiftRight<15>(even.entries), hn::Set(tag, 1));
+    const Vector odd_bit = hn::And(hn::ShiftLeft<1>(odd.entries), hn::Set(tag, 0x10000));
+    Pair words{even.low, odd.low};
+    append_words(words, hn::Xor(hn::Or(even_bit, odd_bit), hn::Set(tag, 0x00010001)), next);
+    even.low = words.even;
+    odd.low = words.odd;
+  }
+};
+
+struct Tokens2Kernel {
+  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Pair (&x)[pairs],
                                 const std::uint8_t*& next) {
-    constexpr std::size_t step = lanes * sizeof(Number);
-    const std::size_t at = group * rans_group * sizeof(Number);
-    const std::uint8_t* const base = work.base + at;
-    std::uint8_t* const to = work.to + at;
-    for (std::size_t line = 0; line < rans_group * sizeof(Number); line += 64) {
-      hwy::Prefetch(base + ahead + line);
-    }
+    const std::uint8_t* const base = work.base + group * rans_group * 2;
+    std::uint8_t* const to = work.to + group * rans_group * 2;
+    hwy::Prefetch(base + ahead);
+    hwy::Prefetch(base + ahead + 64);
     hwy::Prefetch(next + ahead);
-    hwy::Prefetch(next + ahead + 64);
-
-    const auto offset = hn::Set(signed_tag, work.offsets[group / 2]);
-    const Vector magnitude = hn::Set(tag, static_cast<Number>(static_cast<Number>(~Number{0}) >> 1));
-    Vector tokens[vectors];
+    const Halves offset = hn::Set(halves_tag, work.offsets[group / 2]);
+    TokenPair<std::uint16_t> tokens[pairs];
 #pragma GCC unroll 16
-    for (std::size_t v = 0; v < vectors; ++v) {
-      const Vector exponents = hn::ShiftRightSame(
-          hn::And(load_numbers(base + v * step), magnitude), static_cast<int>(work.shift));
-      const auto distance = hn::Sub(hn::BitCast(signed_tag, exponents), offset);
-      const auto table = hn::BitCast(
-          tag, hn::Min(hn::Max(distance, hn::Zero(signed_tag)), hn::Set(signed_tag, 7)));
-      const Vector places = hn::Or(slots_of<delta_table_bits>(x[v]),
-                                   hn::ShiftLeft<delta_table_bits>(table));
-      tokens[v] =
-          hn::ShiftRight<24>(symbols<delta_table_bits>(x[v], work.tables, places, next));
+    for (std::size_t v = 0; v < pairs; ++v) {
+      const Halves old = hn::BitCast(halves_tag, load_any(base + v * 4 * lanes));
+      tokens[v].decode(x[v], work, tables_of(old, work.shift, offset), next);
     }
-    Vector low[vectors];
 #pragma GCC unroll 16
-    for (std::size_t v = 0; v < vectors; ++v) {
-      const Vector length = length_of(tokens[v]);
-      const Vector count = has_words ? hn::And(length, hn::Set(tag, 15)) : length;
-      low[v] = hn::AndNot(hn::Shl(hn::Set(tag, ~0U), count), x[v]);
-      x[v] = hn::Shr(x[v], count);
-      refill(x[v], next);
-      if (!has_words) store_sum(tokens[v], length, low[v], base + v * step, to + v * step);
-    }
-    if (!has_words) return;
-#pragma GCC unroll 16
-    for (std::size_t v = 0; v < vectors; ++v) {
-      const Vector length = length_of(tokens[v]);
-      const auto is_long = hn::Gt(hn::BitCast(signed_tag, length), hn::Set(signed_tag, 15));
-      append_words(low[v], is_long, next);
-      store_sum(tokens[v], length, low[v], base + v * step, to + v * step);
+    for (std::size_t v = 0; v < pairs; ++v) {
+      tokens[v].take_bits(x[v], next);
+      const Vector z = joined({tokens[v].even.difference(), tokens[v].odd.difference()});
+      const Halves old = hn::BitCast(halves_tag, load_any(base + v * 4 * lanes));
+      const Halves numbers = sums(halves_tag, old, hn::BitCast(halves_tag, z));
+      store_any(hn::BitCast(tag, numbers), to + v * 4 * lanes);
     }
   }
 };
 
+struct Tokens4Kernel {
+  static HWY_INLINE void decode(const RansWork& work, std::size_t group, Pair (&x)[pairs],
+                                const std::uint8_t*& next) {
+    const std::uint8_t* const base = work.base + group * rans_group * 4;
+    std::uint8_t* const to = work.to + group * rans_group * 4;
+    for (std::size_t line = 0; line < 4; ++line) hwy::Prefetch(base + ahead + 64 * line);
+    hwy::Prefetch(next + ahead);
+    hwy::Prefetch(next + ahead + 64);
+    const auto offset = hn::Set(signed_tag, work.offsets[group / 2]);
+    TokenPair<std::uint32_t> tokens[pairs];
+#pragma GCC unroll 16
+    for (std::size_t v = 0; v < pairs; ++v) {
+      const Pair old = paired(load_row(base + v * 8 * lanes));
+      const Pair first{tables_of(old.even, work.shift, offset),
+                       tables_of(old.odd, work.shift, offset)};
+      tokens[v].decode(x[v], work, first, next);
+    }
+#pragma GCC unroll 16
+    for (std::size_t v = 0; v < pairs; ++v) tokens[v].take_bits(x[v], next);
+#pragma GCC unroll 16
+    for (std::size_t v = 0; v < pairs; ++v) {
+      tokens[v].take_words(next);
+      const Row z = in_row({tokens[v].even.difference(), tokens[v].odd.difference()});
+      const Row old = load_row(base + v * 8 * lanes);
+      store_row({sums(tag, old.first, z.first), sums(tag, old.second, z.second)},
+                to + v * 8 * lanes);
+    }
+  }
+};
+
+// Runs the groups while there are words; the states and the place in the words stay in registers.
 template <class Kernel>
 void run(RansStream& stream, RansWork& work) {
   const RansWork fixed = work;
-  Vector x[vectors];
+  auto* const states = reinterpret_cast<std::uint8_t*>(stream.states.data());
+  Pair x[pairs];
 #pragma GCC unroll 16
-  for (std::size_t v = 0; v < vectors; ++v) {
-    x[v] = hn::Load(tag, stream.states.data() + v * lanes);
-  }
+  for (std::size_t v = 0; v < pairs; ++v) x[v] = paired(load_row(states + v * 8 * lanes));
   const std::uint8_t* next = stream.next;
   const std::uint8_t* const limit = stream.limit;
   std::size_t group = fixed.group;
@@ -294,9 +288,7 @@ void run(RansStream& stream, RansWork& work) {
     Kernel::decode(fixed, group, x, next);
   }
 #pragma GCC unroll 16
-  for (std::size_t v = 0; v < vectors; ++v) {
-    hn::Store(x[v], tag, stream.states.data() + v * lanes);
-  }
+  for (std::size_t v = 0; v < pairs; ++v) store_row(in_row(x[v]), states + v * 8 * lanes);
   stream.next = next;
   work.group = group;
 }
@@ -315,9 +307,9 @@ void decode_groups(RansStream& stream, RansWork& work) {
     case RansKind::classes:
       return run<ClassesKernel>(stream, work);
     case RansKind::tokens2:
-      return run<TokensKernel<std::uint16_t>>(stream, work);
+      return run<Tokens2Kernel>(stream, work);
     case RansKind::tokens4:
-      return run<TokensKernel<std::uint32_t>>(stream, work);
+      return run<Tokens4Kernel>(stream, work);
   }
 }
 
@@ -386,6 +378,13 @@ void RansStream::expect_end() const {
   if (next != end || !std::all_of(states.begin(), states.end(), is_low)) {
     fail(Errc::corrupt, "a stream that does not end as it should");
   }
+}
+
+unsigned token_meaning(unsigned symbol, unsigned width) noexcept {
+  const unsigned kept = 8 / width;
+  const unsigned length = std::max(symbol >> kept, 1U) - 1;
+  const unsigned field = width == 2 ? length_bits<std::uint16_t> : length_bits<std::uint32_t>;
+  return (symbol - (length << kept)) << field | length;
 }
 
 void decode_plane(RansStream& stream, const PlaneTable& table, MutableBytes bytes) {

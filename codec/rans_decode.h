@@ -23,8 +23,13 @@ inline constexpr std::size_t rans_slack = 3 * 2 * rans_group + 64;
 inline constexpr std::size_t delta_classes = 8;
 inline constexpr std::size_t planes_table_size = std::size_t{1} << planes_table_bits;
 inline constexpr std::size_t delta_table_size = std::size_t{1} << delta_table_bits;
-using PlaneTable = std::array<std::uint32_t, planes_table_size>;
-using ClassTables = std::array<std::uint32_t, delta_classes * delta_table_size>;
+using PlaneTable = std::array<std::uint32_t, planes_table_size + decode_table_padding>;
+using ClassTables =
+    std::array<std::uint32_t, delta_classes * delta_table_size + decode_table_padding>;
+
+// What a token stands for, for a table of tokens: how many bits follow it, and above those bits, what
+// stands before them. Requires: width 2 or 4.
+unsigned token_meaning(unsigned symbol, unsigned width) noexcept;
 
 // The states and the words that are left. As long as rans_slack bytes of words are left, they are read
 // where they are; the last ones from a padded copy.
@@ -59,7 +64,7 @@ void decode_highest_plane(RansStream& stream, const PlaneTable& table,
                           std::span<const std::byte* const> below, Rotation rotation,
                           MutableBytes numbers);
 
-// Bytes of which each has a class, 0 to 7, whose table it is coded by.
+// Bytes of which each has a class, 0 to 7, whose table it is coded by: table j is at j * delta_table_size.
 void decode_classes(RansStream& stream, std::span<const std::uint32_t> tables, Bytes classes,
                     MutableBytes bytes);
 
@@ -70,7 +75,7 @@ struct TokenShape {
 };
 
 // Numbers of two or four bytes as tokens and bits. There is an offset for every 128 numbers.
-// Requires: width 2 or 4, no symbol above the greatest token of that width; a base of equal length.
+// Requires: width 2 or 4, tables of token_meaning; a base of equal length.
 void decode_tokens(RansStream& stream, const ClassTables& tables, TokenShape shape, Bytes offsets,
                    Bytes base, MutableBytes numbers);
 

@@ -65,17 +65,31 @@ Frequencies take_table(Cursor& from, unsigned bits) {
   return frequencies;
 }
 
-void fill_decode_table(const Frequencies& frequencies, std::span<std::uint32_t> entries) {
-  std::size_t at = 0;
-  for (std::uint32_t symbol = 0; symbol < rans_symbols; ++symbol) {
+const Meanings plain_meanings = [] {
+  Meanings meanings{};
+  std::iota(meanings.begin(), meanings.end(), std::uint16_t{0});
+  return meanings;
+}();
+
+void fill_decode_table(const Frequencies& frequencies, const Meanings& meanings,
+                       std::span<std::uint32_t> entries) {
+  constexpr std::uint32_t step = decode_table_padding;
+  const std::size_t slots = entries.size() - decode_table_padding;
+  std::uint32_t* to = entries.data();
+  std::size_t left = slots;
+  for (std::size_t symbol = 0; symbol < rans_symbols && left > 0; ++symbol) {
     const std::uint32_t frequency = frequencies[symbol];
-    expects(frequency <= entries.size() - at, "a table fills its slots");
-    for (std::uint32_t place = 0; place < frequency; ++place) {
-      entries[at + place] = frequency | place << 12 | symbol << 24;
+    expects(frequency <= left, "a table fills its slots");
+    const std::uint32_t entry =
+        frequency << entry_frequency_shift | std::uint32_t{meanings[symbol]} << entry_meaning_shift;
+    // Whole steps, the surplus of which the next symbol overwrites: most symbols take one.
+    for (std::uint32_t place = 0; place < frequency; place += step) {
+      for (std::uint32_t k = 0; k < step; ++k) to[place + k] = entry + place + k;
     }
-    at += frequency;
+    to += frequency;
+    left -= frequency;
   }
-  expects(at == entries.size(), "a table fills its slots");
+  expects(left == 0, "a table fills its slots");
 }
 
 }  // namespace wfs

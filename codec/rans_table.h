@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -30,8 +31,22 @@ Frequencies take_table(Cursor& from, unsigned bits);
 // The greatest symbol that occurs; 0 when none does.
 unsigned greatest_symbol(const Frequencies& frequencies) noexcept;
 
-// One entry a slot: frequency | place within the symbol's slots << 12 | symbol << 24. A symbol that
-// fills the table has frequency 2^P, which fits. Requires: the frequencies sum up to entries.size().
-void fill_decode_table(const Frequencies& frequencies, std::span<std::uint32_t> entries);
+// What a decoder finds in the entry of a slot: the place within the symbol's slots in the lowest bits,
+// above it what the symbol stands for (9 bits), highest the frequency: 2^P for a symbol that fills
+// the table.
+inline constexpr unsigned entry_meaning_shift = 11;
+inline constexpr unsigned entry_frequency_shift = 20;
+inline constexpr std::uint32_t entry_place_mask = (1U << entry_meaning_shift) - 1;
+// Entries behind the last slot that may be overwritten.
+inline constexpr std::size_t decode_table_padding = 16;
+
+using Meanings = std::array<std::uint16_t, rans_symbols>;
+
+// The symbols themselves.
+extern const Meanings plain_meanings;
+
+// Requires: the frequencies sum up to slots; entries.size() == slots + decode_table_padding.
+void fill_decode_table(const Frequencies& frequencies, const Meanings& meanings,
+                       std::span<std::uint32_t> entries);
 
 }  // namespace wfs

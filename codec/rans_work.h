@@ -26,30 +26,19 @@ struct RansWork {
   std::size_t groups_end = 0;
 };
 
-// How many low bits of a difference above its length a token keeps.
+// Bits of the entry of a token that say how many bits follow it.
 template <class Number>
-inline constexpr unsigned token_bits = 8 / sizeof(Number);
+inline constexpr unsigned length_bits = sizeof(Number) == 2 ? 4 : 5;
 
-// How to spread the first words of a vector over the lanes whose bits are set.
-inline constexpr auto spread_of_8 = [] {
-  std::array<std::array<std::uint8_t, 8>, 256> spread{};  // the word of each lane
+// How to spread the first words of a vector over the words whose bits are set: the byte of each
+// byte, or 0x80 for zero.
+inline constexpr auto spread_words = [] {
+  std::array<std::array<std::uint8_t, 16>, 256> spread{};
   for (unsigned bits = 0; bits < 256; ++bits) {
-    std::uint8_t word = 0;
-    for (unsigned lane = 0; lane < 8; ++lane) {
-      if ((bits >> lane & 1) != 0) spread[bits][lane] = word++;
-    }
-  }
-  return spread;
-}();
-inline constexpr auto spread_of_4 = [] {
-  std::array<std::array<std::uint8_t, 16>, 16> spread{};  // the byte of each byte; 0x80: zero
-  for (unsigned bits = 0; bits < 16; ++bits) {
     std::uint8_t byte = 0;
-    for (unsigned lane = 0; lane < 4; ++lane) {
-      const bool wanted = (bits >> lane & 1) != 0;
-      for (unsigned k = 0; k < 4; ++k) {
-        spread[bits][4 * lane + k] = wanted && k < 2 ? byte++ : std::uint8_t{0x80};
-      }
+    for (unsigned word = 0; word < 8; ++word) {
+      const bool wanted = (bits >> word & 1) != 0;
+      for (unsigned k = 0; k < 2; ++k) spread[bits][2 * word + k] = wanted ? byte++ : 0x80;
     }
   }
   return spread;
@@ -68,13 +57,14 @@ inline void refill(RansStream& stream, std::uint32_t& x) {
   if (x < rans_low) x = x << 16 | next_word(stream);
 }
 
+// Gives what the symbol stands for.
 template <unsigned bits>
 std::uint32_t symbol(RansStream& stream, std::size_t i, const std::uint32_t* table) {
   std::uint32_t& x = stream.states[i];
   const std::uint32_t entry = table[x & ((1U << bits) - 1)];
-  x = (entry & 0xfff) * (x >> bits) + (entry >> 12 & 0xfff);
+  x = (entry >> entry_frequency_shift) * (x >> bits) + (entry & entry_place_mask);
   refill(stream, x);
-  return entry >> 24;
+  return entry >> entry_meaning_shift & 0x1ff;
 }
 
 inline std::uint32_t low_bits(RansStream& stream, std::size_t i, std::uint32_t count) {
@@ -127,28 +117,27 @@ Number mirrored(Number number) {
 
 template <class Number>
 void tokens_group(RansStream& stream, const RansWork& work, std::size_t count) {
-  constexpr unsigned kept = token_bits<Number>;
   constexpr Number magnitude = static_cast<Number>(static_cast<Number>(~Number{0}) >> 1);
   const std::uint8_t* const base = work.base + work.group * rans_group * sizeof(Number);
   std::uint8_t* const to = work.to + work.group * rans_group * sizeof(Number);
   const auto offset = static_cast<std::int32_t>(work.offsets[work.group / 2]);
-  std::array<std::uint32_t, rans_group> symbols;
+  std::array<std::uint32_t, rans_group> tokens;
   std::array<std::uint32_t, rans_group> low;
-  const auto length = [&](std::size_t i) { return std::max(symbols[i] >> kept, 1U) - 1; };
+  const auto length = [&](std::size_t i) { return tokens[i] & ((1U << length_bits<Number>) - 1); };
 
   for (std::size_t i = 0; i < count; ++i) {
     Number old;
     std::memcpy(&old, base + i * sizeof old, sizeof old);
     const auto exponent = static_cast<std::int32_t>((old & magnitude) >> work.shift);
     const auto j = static_cast<std::size_t>(std::clamp(exponent - offset, 0, 7));
-    symbols[i] = symbol<delta_table_bits>(stream, i, work.tables + j * delta_table_size);
+    tokens[i] = symbol<delta_table_bits>(stream, i, work.tables + j * delta_table_size);
   }
   for (std::size_t i = 0; i < count; ++i) low[i] = low_bits(stream, i, length(i) & 15);
   for (std::size_t i = 0; i < count; ++i) {
     if (length(i) >= 16) low[i] = low[i] << 16 | next_word(stream);
   }
   for (std::size_t i = 0; i < count; ++i) {
-    const std::uint32_t z = (symbols[i] - (length(i) << kept)) << length(i) | low[i];
+    const std::uint32_t z = (tokens[i] >> length_bits<Number>) << length(i) | low[i];
     const std::uint32_t d = (z >> 1) ^ (0U - (z & 1));
     Number old;
     std::memcpy(&old, base + i * sizeof old, sizeof old);

@@ -18,7 +18,7 @@ struct Kind {
 constexpr std::int64_t portable = HWY_SCALAR | HWY_EMU128;
 
 // As they are called, the better before the worse.
-constexpr Kind kinds[] = {{HWY_AVX3, "avx512"}, {HWY_AVX2, "avx2"}, {HWY_SSE4, "sse4"},
+constexpr Kind kinds[] = {{HWY_AVX3_DL, "avx512"}, {HWY_AVX2, "avx2"}, {HWY_SSE4, "sse4"},
                           {HWY_NEON, "neon"},   {portable, "portable"}};
 
 // Of those compiled, what the processor has.

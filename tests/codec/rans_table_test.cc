@@ -48,9 +48,9 @@ TEST(RansTable, TheBytesOfATableAreThoseOfTheFormat) {
   stored.clear();
   append_table(stored, one, 11);
   EXPECT_EQ(stored, bytes_from({255, 0, 255, 0x88, 0}));
-  std::vector<std::uint32_t> entries(2048);
-  fill_decode_table(one, entries);
-  EXPECT_EQ(entries[2047], 2048U | 2047U << 12 | 255U << 24);
+  std::vector<std::uint32_t> entries(2048 + decode_table_padding);
+  fill_decode_table(one, plain_meanings, entries);
+  EXPECT_EQ(entries[2047], 2047U | 255U << 11 | 2048U << 20);
 }
 
 TEST(RansTable, BadTablesAreRefused) {

@@ -13,9 +13,16 @@
 #include <vector>
 
 #include "base/wire.h"
+#include "codec/encoding.h"
 #include "codec/rans_table.h"
 
 namespace wfs::reference {
+
+// A symbol by a table without any: the codec's decoder gives any bytes then, as it need not look.
+class AbsentSymbol : public Error {
+ public:
+  AbsentSymbol() : Error(Errc::corrupt, "a symbol of a table that is absent") {}
+};
 
 // A table of the symbols' counts, each at least one slot. Requires: some count.
 inline Frequencies normalised(const std::array<std::uint32_t, 256>& counts, unsigned bits) {
@@ -117,7 +124,7 @@ class StreamReader {
     while (symbol < 255 && slot - start >= table.frequencies[symbol]) {
       start += table.frequencies[symbol++];
     }
-    if (table.frequencies[symbol] == 0) fail(Errc::corrupt, "a symbol of a table that is absent");
+    if (table.frequencies[symbol] == 0) throw AbsentSymbol();
     x = table.frequencies[symbol] * (x >> table.bits) + slot - start;
     grow(x);
     return symbol;
@@ -478,9 +485,11 @@ inline Buffer groups_plain(Cursor cursor, Bytes base) {
   if (operation > 1 || period == 0 || period > 1024) fail(Errc::corrupt, "unknown groups");
   const Bytes classes = cursor.take(period);
   const unsigned present = cursor.number<std::uint8_t>();
-  for (const std::byte j : classes) {
-    const auto number = std::to_integer<unsigned>(j);
-    if (number > 7 || (present >> number & 1) == 0) fail(Errc::corrupt, "a class without a table");
+  for (std::size_t i = 0; i < period; ++i) {
+    const auto j = std::to_integer<unsigned>(classes[i]);
+    if (j > 7 || (i < base.size() && (present >> j & 1) == 0)) {
+      fail(Errc::corrupt, "a class without a table");
+    }
   }
   const ClassTables tables(cursor, present);
   StreamReader stream(cursor);
@@ -496,7 +505,7 @@ inline Buffer groups_plain(Cursor cursor, Bytes base) {
   return plain;
 }
 
-// The bytes of a delta of any form.
+// The bytes of a delta of any form. Requires: a base as long as the block.
 inline Buffer delta_plain(Bytes payload, Bytes base) {
   Cursor cursor(payload);
   const unsigned form = cursor.number<std::uint8_t>();
@@ -516,6 +525,10 @@ inline Buffer delta_plain(Bytes payload, Bytes base) {
                sum(number_at(differences, width, i), number_at(base, width, i), width));
   }
   return plain;
+}
+
+inline Buffer plain_of(Encoding encoding, Bytes payload, Bytes base, std::size_t size) {
+  return encoding == Encoding::planes ? planes_plain(payload, size) : delta_plain(payload, base);
 }
 
 }  // namespace wfs::reference
