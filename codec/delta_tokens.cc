@@ -127,21 +127,25 @@ void Tokens::make_groups(Bytes plain, Bytes base, GroupOperation operation,
 
 // Four in turn, so that equal neighbours do not wait for one another.
 void Tokens::count_keys(const std::uint16_t* keys, std::size_t length) {
+  std::uint32_t* const count0 = counts_[0].data();
+  std::uint32_t* const count1 = counts_[1].data();
+  std::uint32_t* const count2 = counts_[2].data();
+  std::uint32_t* const count3 = counts_[3].data();
   std::size_t i = 0;
   for (; i + 8 <= length; i += 8) {
     std::uint64_t low, high;
     std::memcpy(&low, keys + i, sizeof low);
     std::memcpy(&high, keys + i + 4, sizeof high);
-    ++counts_[0][low & 0xffff];
-    ++counts_[1][(low >> 16) & 0xffff];
-    ++counts_[2][(low >> 32) & 0xffff];
-    ++counts_[3][low >> 48];
-    ++counts_[0][high & 0xffff];
-    ++counts_[1][(high >> 16) & 0xffff];
-    ++counts_[2][(high >> 32) & 0xffff];
-    ++counts_[3][high >> 48];
+    ++count0[low & 0xffff];
+    ++count1[(low >> 16) & 0xffff];
+    ++count2[(low >> 32) & 0xffff];
+    ++count3[low >> 48];
+    ++count0[high & 0xffff];
+    ++count1[(high >> 16) & 0xffff];
+    ++count2[(high >> 32) & 0xffff];
+    ++count3[high >> 48];
   }
-  for (; i < length; ++i) ++counts_[0][keys[i]];
+  for (; i < length; ++i) ++count0[keys[i]];
 }
 
 void Tokens::fill_up(std::size_t length) {

@@ -55,6 +55,20 @@ Window best_window(std::span<const std::uint16_t> sampled) {
   }
   if (first == exponents) return {};
 
+  // Few numbers lie far out: a window neither starts nor ends there.
+  std::array<std::uint32_t, SampledLengths::exponents> numbers{};
+  std::uint32_t total = 0;
+  for (std::size_t e = first; e <= last; ++e) {
+    for (const std::uint32_t count : rows[e]) numbers[e] += count;
+    total += numbers[e];
+  }
+  const auto merge = [&](std::size_t from, std::size_t to) {
+    for (std::size_t l = 0; l < lengths; ++l) rows[to][l] += rows[from][l];
+    numbers[to] += numbers[from];
+  };
+  for (; first < last && 256 * numbers[first] < total; ++first) merge(first, first + 1);
+  for (; first < last && 256 * numbers[last] < total; --last) merge(last, last - 1);
+
   std::array<double, SampledLengths::exponents> own{}, up_to{}, from{};
   Row sum{};
   for (std::size_t e = first; e <= last; ++e) {

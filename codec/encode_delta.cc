@@ -16,7 +16,8 @@ namespace wfs {
 namespace {
 
 constexpr double planes_gain = 0.985;   // planes are slower to read than tokens: they have to be smaller
-constexpr double context_gain = 0.93;   // where classes gain more, planes do not come near
+constexpr double context_share = 0.07;  // where classes gain so much, or so many bits a number,
+constexpr double context_bits = 0.4;    // planes do not come near
 constexpr double head_length = 700;     // of the tables and the states, about
 
 // The one shape of a numeric type; nothing for those whose numbers are of 8 bytes.
@@ -112,7 +113,8 @@ void refine(DeltaChoice& choice, Bytes plain, Bytes base) {
 // Tokens, unless the differences do not depend on the exponents and are fewer bits as planes.
 DeltaChoice choose_numbers(Bytes plain, Bytes base, TokenShape shape, double wanted) {
   DeltaChoice tokens = choose_tokens(plain, base, shape);
-  const bool varies = tokens.tokens.bits < context_gain * tokens.tokens.bits_alone;
+  const double gain = tokens.tokens.bits_alone - tokens.tokens.bits;
+  const bool varies = gain > std::min(context_bits, context_share * tokens.tokens.bits_alone);
   if (varies && tokens.length < wanted) return tokens;
   refine(tokens, plain, base);
   if (varies) return tokens;
@@ -168,7 +170,7 @@ DeltaChoice choose_groups(Bytes plain, Bytes base, std::span<const std::uint8_t>
 }
 
 // Makes the tables of all classes that occur, appends them, and readies the encoder's.
-void append_class_tables(Buffer& to, const KeyCounts& counts, KeyTable& table) {
+void append_class_tables(Buffer& to, const KeyCounts& counts, unsigned width, KeyTable& table) {
   clear(table, delta_table_bits);
   const std::size_t mask_at = to.size() - 1;
   for (std::size_t j = 0; j < delta_classes; ++j) {
@@ -179,7 +181,7 @@ void append_class_tables(Buffer& to, const KeyCounts& counts, KeyTable& table) {
     to[mask_at] |= static_cast<std::byte>(1U << j);
     const Frequencies frequencies = normalise(of_class, delta_table_bits);
     append_table(to, frequencies, delta_table_bits);
-    set_class(table, j, frequencies);
+    set_class(table, j, frequencies, width);
   }
 }
 
@@ -193,7 +195,7 @@ void push_offsets(std::span<const std::uint8_t> offsets, const Frequencies& freq
                     keys.begin() + static_cast<std::ptrdiff_t>(length - offsets.size()));
   KeyTable table;
   clear(table, delta_table_bits);
-  set_class(table, 0, frequencies);
+  set_class(table, 0, frequencies, 1);
   rans.push_keys({keys.data(), length}, table);
 }
 
@@ -216,7 +218,7 @@ Buffer encode_tokens(Bytes plain, Bytes base, const DeltaPlan& plan) {
   append_le(head, std::uint8_t{0});
   Buffer tables(1);
   tables.reserve(tables_length_max);
-  append_class_tables(tables, memory.tokens.counts(), memory.table);
+  append_class_tables(tables, memory.tokens.counts(), plan.shape.width, memory.table);
   head.back() = tables.front();
   append_table(head, offset_frequencies, delta_table_bits);
 
@@ -246,7 +248,7 @@ Buffer encode_groups(Bytes plain, Bytes base, std::vector<std::uint8_t> classes,
   append_le(head, static_cast<std::uint16_t>(classes.size()));
   append_bytes(head, std::as_bytes(std::span(classes)));
   append_le(head, std::uint8_t{0});
-  append_class_tables(head, memory.tokens.counts(), memory.table);
+  append_class_tables(head, memory.tokens.counts(), 1, memory.table);
   memory.rans.begin();
   memory.tokens.push(memory.rans, memory.table);
   Buffer payload;

@@ -85,7 +85,7 @@ void push_planes(std::span<const CodedPlane> planes, EncodeScratch& memory) {
   for (std::size_t k = planes.size(); k-- > 0;) {
     if (planes[k].form != PlaneForm::rans) continue;
     clear(memory.table, planes_table_bits);
-    set_class(memory.table, 0, planes[k].frequencies);
+    set_class(memory.table, 0, planes[k].frequencies, 1);
     memory.rans.push_bytes(planes[k].plane, memory.table);
   }
 }

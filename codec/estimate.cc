@@ -25,7 +25,7 @@ class SampledCounts {
     std::size_t i = 0;
     for (; i + 8 <= bytes.size(); i += 8) {
       const auto word = load_le<std::uint64_t>(bytes.data() + i);
-      for (unsigned k = 0; k < 8; ++k) ++counts_[k % 4][(word >> (8 * k)) & 0xff];
+      for (unsigned k = 0; k < 8; ++k) ++counts_[k % 4].data()[(word >> (8 * k)) & 0xff];
     }
     for (; i < bytes.size(); ++i) ++counts_[0][std::to_integer<std::size_t>(bytes[i])];
   }

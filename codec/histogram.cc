@@ -1,26 +1,11 @@
 #include "codec/histogram.h"
 
-#include <bit>
 #include <cmath>
 
 #include "base/error.h"
 
 namespace wfs {
 namespace {
-
-constexpr unsigned log_bits = 10;
-
-struct Logarithms {
-  std::array<float, std::size_t{1} << log_bits> of;  // 1 to 2, at the middle of each step
-
-  Logarithms() {
-    for (std::size_t i = 0; i < of.size(); ++i) {
-      of[i] = std::log2(1.0F + (static_cast<float>(i) + 0.5F) / static_cast<float>(of.size()));
-    }
-  }
-};
-
-const Logarithms logarithms;
 
 struct Used {
   std::uint32_t count;
@@ -54,6 +39,18 @@ void settle(std::span<Used> used, int left) {
 
 }  // namespace
 
+const Logarithms logarithms;
+
+Logarithms::Logarithms() {
+  for (std::size_t i = 0; i < of.size(); ++i) {
+    of[i] = std::log2(1.0F + (static_cast<float>(i) + 0.5F) / static_cast<float>(of.size()));
+  }
+  products[0] = 0;
+  for (std::size_t n = 1; n < products.size(); ++n) {
+    products[n] = static_cast<float>(n) * std::log2(static_cast<float>(n));
+  }
+}
+
 Counts count_bytes(Bytes bytes) {
   // Four in turn, so that equal neighbours do not wait for one another.
   std::array<Counts, 4> counts{};
@@ -61,23 +58,13 @@ Counts count_bytes(Bytes bytes) {
   std::size_t i = 0;
   for (; i + 8 <= bytes.size(); i += 8) {
     const auto word = load_le<std::uint64_t>(bytes.data() + i);
-    for (unsigned k = 0; k < 8; ++k) ++counts[k % 4][(word >> (8 * k)) & 0xff];
+    for (unsigned k = 0; k < 8; ++k) ++counts[k % 4].data()[(word >> (8 * k)) & 0xff];
   }
   for (; i < bytes.size(); ++i) ++counts[0][from[i]];
   for (std::size_t s = 0; s < rans_symbols; ++s) {
     counts[0][s] += counts[1][s] + counts[2][s] + counts[3][s];
   }
   return counts[0];
-}
-
-double n_log_n(std::uint32_t n) noexcept {
-  if (n < 2) return 0;
-  const auto whole = static_cast<unsigned>(std::bit_width(n)) - 1;
-  const std::uint32_t aligned = n << (31 - whole);
-  const float part = logarithms.of[(aligned & 0x7fff'ffff) >> (31 - log_bits)];
-  // Powers of two are exact: nothing but one symbol costs nothing.
-  const float log = static_cast<float>(whole) + ((aligned & 0x7fff'ffff) == 0 ? 0.0F : part);
-  return static_cast<double>(n) * static_cast<double>(log);
 }
 
 double entropy_bits(std::span<const std::uint32_t> counts) noexcept {

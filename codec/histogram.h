@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <span>
 
@@ -15,8 +16,26 @@ using Counts = std::array<std::uint32_t, rans_symbols>;
 
 Counts count_bytes(Bytes bytes);
 
+// log2 of 1 to 2 in steps, each at its middle, and n * log2(n) of what is small.
+struct Logarithms {
+  static constexpr unsigned bits = 10;
+  std::array<float, std::size_t{1} << bits> of;
+  std::array<float, 1024> products;
+
+  Logarithms();
+};
+extern const Logarithms logarithms;
+
 // n * log2(n), to about a thousandth.
-double n_log_n(std::uint32_t n) noexcept;
+inline double n_log_n(std::uint32_t n) noexcept {
+  if (n < logarithms.products.size()) return static_cast<double>(logarithms.products.data()[n]);
+  const auto whole = static_cast<unsigned>(std::bit_width(n)) - 1;
+  const std::uint32_t behind = (n << (31 - whole)) & 0x7fff'ffff;
+  // Powers of two are exact: nothing but one symbol costs nothing.
+  const float part = logarithms.of.data()[behind >> (31 - Logarithms::bits)];
+  const float log = static_cast<float>(whole) + (behind == 0 ? 0.0F : part);
+  return static_cast<double>(n) * static_cast<double>(log);
+}
 
 // Bits of all symbols together, at the entropy of their counts.
 double entropy_bits(std::span<const std::uint32_t> counts) noexcept;

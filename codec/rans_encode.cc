@@ -17,13 +17,16 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-constexpr std::size_t bits_kept(std::size_t width) {
-  return 8 / width;  // K
-}
+// A table of planes needs a bit more, and has no low bits.
+template <unsigned bits>
+constexpr std::uint32_t frequency_mask = (2U << bits) - 1;
+static_assert(1U << delta_table_bits < 1U << entry_low_bits_at);
 
 #if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
 
 // Number by number.
+using V = std::uint32_t;
+
 struct States {
   static constexpr std::size_t lanes = 1;
   static constexpr std::size_t vectors = rans_states;
@@ -40,33 +43,29 @@ struct States {
   }
   template <unsigned bits>
   void push_entry(std::size_t v, std::uint32_t entry) {
-    const std::uint32_t frequency = entry & 0xffff;
+    const std::uint32_t frequency = entry & frequency_mask<bits>;
     if (x[v] >> (31 - bits) >= frequency) shrink(v);
     const std::uint32_t quotient = x[v] / frequency;
     x[v] += quotient * ((1U << bits) - frequency) + (entry >> 16);
   }
-  template <unsigned bits>
-  void push_byte(std::size_t v, const std::uint8_t* at, const std::uint32_t* table) {
-    push_entry<bits>(v, table[*at]);
-  }
-  template <unsigned bits>
-  void push_key(std::size_t v, const std::uint16_t* at, const std::uint32_t* table) {
-    push_entry<bits>(v, table[*at]);
-  }
-  static unsigned bits_of_key(unsigned key, unsigned kept) {
-    const unsigned high = (key & 0xff) >> kept;
-    return high > 1 ? high - 1 : 0;
+  template <class Symbol>
+  static std::uint32_t entry_of(const Symbol* at, const std::uint32_t* table) {
+    return table[*at];
   }
   template <class Number>
-  void push_low(std::size_t v, const std::uint16_t* key, const Number* difference) {
-    const unsigned whole = bits_of_key(*key, bits_kept(sizeof(Number)));
+  void push_low(std::size_t v, std::uint32_t entry, std::uint32_t difference, Number) {
+    const unsigned whole = entry >> entry_low_bits_at & 31;
     const unsigned bits = whole % 16;
-    const std::uint32_t low = *difference & ((std::uint32_t{1} << whole) - 1);
+    const std::uint32_t low = difference & ((std::uint32_t{1} << whole) - 1);
     if (x[v] >> (31 - bits) != 0) shrink(v);
     x[v] = x[v] << bits | (low >> (whole - bits));
   }
-  void push_word(const std::uint16_t* key, const std::uint32_t* difference) {
-    if (bits_of_key(*key, bits_kept(4)) >= 16) *to++ = static_cast<std::uint16_t>(*difference);
+  void push_word(std::uint32_t entry, std::uint32_t difference) {
+    if ((entry >> entry_low_bits_at & 16) != 0) *to++ = static_cast<std::uint16_t>(difference);
+  }
+  template <class Number>
+  static Number load(const Number* at) {
+    return *at;
   }
 };
 
@@ -142,26 +141,27 @@ struct States {
     x[v] = hn::IfThenElse(mask, hn::ShiftRight<16>(x[v]), x[v]);
   }
 
-  // States are below frequency << (31 - bits), so quotients below 2^21: floats find them, or one
-  // less, which the remainder shows.
+  // The quotient, or one less: the remainder shows which. States are below frequency << (31 - bits)
+  // here and at least 2^15, so quotients are from 16 to 2^21, and their floats 0.38 off at most. Added
+  // to 2^23 - 1 they become integers in the low bits, 0.5 off by that.
   HWY_INLINE static V quotient(V state, V frequency) {
     const auto n = hn::ConvertTo(DF(), is_signed(state));
     const auto f = hn::ConvertTo(DF(), is_signed(frequency));
-    const auto half = hn::Set(DF(), -0.5F);
+    const auto one_less = hn::Set(DF(), 8388607.0F);
 #if HWY_TARGET <= HWY_AVX3
     const auto guess = hn::ApproximateReciprocal(f);
     const auto inverse = hn::Mul(guess, hn::NegMulAdd(f, guess, hn::Set(DF(), 2.0F)));
-    const auto estimate = hn::MulAdd(n, inverse, half);
+    const auto sum = hn::MulAdd(n, inverse, one_less);
 #else
-    const auto estimate = hn::Add(hn::Div(n, f), half);
+    const auto sum = hn::Add(hn::Div(n, f), one_less);
 #endif
-    return hn::BitCast(D(), hn::ConvertTo(DI(), estimate));
+    return hn::And(hn::BitCast(D(), sum), hn::Set(D(), 0x7f'ffff));
   }
 
   template <unsigned bits>
   HWY_INLINE void push_entry(std::size_t v, V entry) {
     const D d;
-    const V frequency = hn::And(entry, hn::Set(d, 0xffff));
+    const V frequency = hn::And(entry, hn::Set(d, frequency_mask<bits>));
     const V start = hn::ShiftRight<16>(entry);
     const auto below = hn::Sub(is_signed(frequency), hn::Set(DI(), 1));
     const auto full = hn::Gt(is_signed(hn::ShiftRight<31 - bits>(x[v])), below);
@@ -173,118 +173,140 @@ struct States {
     const V more = hn::Sub(hn::Set(d, 1U << bits), frequency);
     x[v] = hn::Add(pushed, hn::IfThenElseZero(over, more));
   }
-  template <unsigned bits>
-  HWY_INLINE void push_byte(std::size_t v, const std::uint8_t* at, const std::uint32_t* table) {
+  HWY_INLINE static V entry_of(const std::uint8_t* at, const std::uint32_t* table) {
     const hn::Rebind<std::uint8_t, D> d8;
     const V symbols = hn::Reverse(D(), hn::PromoteTo(D(), hn::LoadU(d8, at)));
-    push_entry<bits>(v, hn::GatherIndex(D(), table, is_signed(symbols)));
+    return hn::GatherIndex(D(), table, is_signed(symbols));
   }
-  template <unsigned bits>
-  HWY_INLINE void push_key(std::size_t v, const std::uint16_t* at, const std::uint32_t* table) {
+  HWY_INLINE static V entry_of(const std::uint16_t* at, const std::uint32_t* table) {
     const V keys = hn::PromoteTo(D(), hn::LoadU(D16(), at));
-    push_entry<bits>(v, hn::GatherIndex(D(), table, is_signed(keys)));
+    return hn::GatherIndex(D(), table, is_signed(keys));
   }
 
-  template <unsigned kept>
-  HWY_INLINE static V bits_of_keys(const std::uint16_t* at) {
-    const V keys = hn::PromoteTo(D(), hn::LoadU(D16(), at));
-    const V high = hn::ShiftRight<kept>(hn::And(keys, hn::Set(D(), 0xff)));
-    const auto one = hn::Set(DI(), 1);
-    return hn::BitCast(D(), hn::Sub(hn::Max(is_signed(high), one), one));
-  }
   HWY_INLINE static V load(const std::uint16_t* at) {
     return hn::PromoteTo(D(), hn::LoadU(D16(), at));
   }
   HWY_INLINE static V load(const std::uint32_t* at) { return hn::LoadU(D(), at); }
 
+  HWY_INLINE static V low_bits_of(V entry) {
+    return hn::And(hn::ShiftRight<entry_low_bits_at>(entry), hn::Set(D(), 31));
+  }
+  HWY_INLINE static M is_wide(V entry) {
+    return hn::TestBit(entry, hn::Set(D(), 16U << entry_low_bits_at));
+  }
+
   template <class Number>
-  HWY_INLINE void push_low(std::size_t v, const std::uint16_t* key, const Number* difference) {
+  HWY_INLINE void push_low(std::size_t v, V entry, V difference, Number) {
     const D d;
-    const V whole = bits_of_keys<bits_kept(sizeof(Number))>(key);
-    const V one = hn::Set(d, 1);
-    V low = hn::And(load(difference), hn::Sub(hn::Shl(one, whole), one));
-    V bits = whole;
+    V bits = low_bits_of(entry);
     if constexpr (sizeof(Number) == 4) {
-      bits = hn::And(whole, hn::Set(d, 15));
-      const auto wide = hn::Gt(is_signed(whole), hn::Set(DI(), 15));
-      low = hn::IfThenElse(hn::RebindMask(d, wide), hn::ShiftRight<16>(low), low);
+      bits = hn::And(bits, hn::Set(d, 15));
+      const M wide = is_wide(entry);
+      difference = hn::IfThenElse(wide, hn::ShiftRight<16>(difference), difference);
     }
+    const V one = hn::Set(d, 1);
+    const V low = hn::And(difference, hn::Sub(hn::Shl(one, bits), one));
     const V high = hn::Shr(x[v], hn::Sub(hn::Set(d, 31), bits));
     shrink(v, hn::RebindMask(d, hn::Gt(is_signed(high), hn::Zero(DI()))));
     x[v] = hn::Or(hn::Shl(x[v], bits), low);
   }
-  HWY_INLINE void push_word(const std::uint16_t* key, const std::uint32_t* difference) {
-    const V whole = bits_of_keys<bits_kept(4)>(key);
-    const auto wide = hn::Gt(is_signed(whole), hn::Set(DI(), 15));
-    store_words(load(difference), hn::RebindMask(D(), wide), to);
+  HWY_INLINE void push_word(V entry, V difference) {
+    store_words(difference, is_wide(entry), to);
   }
 };
 
 #endif
 
-std::size_t push_bytes_kernel(const std::uint8_t* from, std::size_t count,
-                              const std::uint32_t* table, std::uint32_t* states,
-                              std::uint16_t* words) {
-  constexpr std::size_t lanes = States::lanes;
-  States run(states, words);
-  for (std::size_t end = count; end != 0; end -= rans_states) {
+// The entries of 64 keys, or bytes, of which the last comes first. They are asked for long before
+// they are needed: in vectors, that is what takes longest.
+struct Entries {
+  V of[States::vectors];
+
+  HWY_INLINE void load(const std::uint16_t* keys, const std::uint32_t* table) {
 #pragma GCC unroll 16
     for (std::size_t v = 0; v < States::vectors; ++v) {
-      run.push_byte<planes_table_bits>(v, from + end - (v + 1) * lanes, table);
+      of[v] = States::entry_of(keys + v * States::lanes, table);
     }
+  }
+  HWY_INLINE void load(const std::uint8_t* bytes, const std::uint32_t* table) {
+#pragma GCC unroll 16
+    for (std::size_t v = 0; v < States::vectors; ++v) {
+      of[v] = States::entry_of(bytes + rans_states - (v + 1) * States::lanes, table);
+    }
+  }
+};
+
+template <unsigned bits, class Symbol>
+std::size_t push_symbols(const Symbol* first, std::ptrdiff_t step, std::size_t count,
+                         const std::uint32_t* table, std::uint32_t* states, std::uint16_t* words) {
+  States run(states, words);
+  Entries entries;
+  if (count != 0) entries.load(first, table);
+  for (std::size_t left = count; left != 0; left -= rans_states) {
+    if (left > rans_states) first += step;
+    Entries next;
+    next.load(first, table);
+#pragma GCC unroll 16
+    for (std::size_t v = 0; v < States::vectors; ++v) {
+      run.template push_entry<bits>(v, entries.of[v]);
+    }
+    entries = next;
   }
   run.save(states);
   return static_cast<std::size_t>(run.to - words);
 }
 
-template <unsigned bits>
-std::size_t push_keys_of(const std::uint16_t* keys, std::size_t count, const std::uint32_t* table,
-                         std::uint32_t* states, std::uint16_t* words) {
-  constexpr std::size_t lanes = States::lanes;
-  States run(states, words);
-  for (std::size_t at = 0; at < count; at += rans_states) {
-#pragma GCC unroll 16
-    for (std::size_t v = 0; v < States::vectors; ++v) {
-      run.push_key<bits>(v, keys + at + v * lanes, table);
-    }
-  }
-  run.save(states);
-  return static_cast<std::size_t>(run.to - words);
+constexpr std::ptrdiff_t group = rans_states;
+
+std::size_t push_bytes_kernel(const std::uint8_t* from, std::size_t count,
+                              const std::uint32_t* table, std::uint32_t* states,
+                              std::uint16_t* words) {
+  const std::uint8_t* const last = from + count - (count == 0 ? 0 : rans_states);
+  return push_symbols<planes_table_bits>(last, -group, count, table, states, words);
 }
 
 std::size_t push_keys_kernel(const std::uint16_t* keys, std::size_t count,
                              const std::uint32_t* table, std::uint32_t* states,
                              std::uint16_t* words) {
-  return push_keys_of<delta_table_bits>(keys, count, table, states, words);
+  return push_symbols<delta_table_bits>(keys, group, count, table, states, words);
 }
 
 std::size_t push_plane_keys_kernel(const std::uint16_t* keys, std::size_t count,
                                    const std::uint32_t* table, std::uint32_t* states,
                                    std::uint16_t* words) {
-  return push_keys_of<planes_table_bits>(keys, count, table, states, words);
+  return push_symbols<planes_table_bits>(keys, group, count, table, states, words);
 }
 
 template <class Number>
 std::size_t push_tokens_of(const std::uint16_t* keys, const Number* differences, std::size_t count,
                            const std::uint32_t* table, std::uint32_t* states,
                            std::uint16_t* words) {
-  constexpr std::size_t lanes = States::lanes;
   States run(states, words);
+  Entries entries;
+  if (count != 0) entries.load(keys, table);
   for (std::size_t at = 0; at < count; at += rans_states) {
+    V difference[States::vectors];
+#pragma GCC unroll 16
+    for (std::size_t v = 0; v < States::vectors; ++v) {
+      difference[v] = States::load(differences + at + v * States::lanes);
+    }
     if constexpr (sizeof(Number) == 4) {
 #pragma GCC unroll 16
       for (std::size_t v = 0; v < States::vectors; ++v) {
-        run.push_word(keys + at + v * lanes, differences + at + v * lanes);
+        run.push_word(entries.of[v], difference[v]);
       }
     }
 #pragma GCC unroll 16
     for (std::size_t v = 0; v < States::vectors; ++v) {
-      run.push_low(v, keys + at + v * lanes, differences + at + v * lanes);
+      run.push_low(v, entries.of[v], difference[v], Number{});
     }
+    Entries next;
+    next.load(keys + (at + rans_states < count ? at + rans_states : at), table);
 #pragma GCC unroll 16
     for (std::size_t v = 0; v < States::vectors; ++v) {
-      run.push_key<delta_table_bits>(v, keys + at + v * lanes, table);
+      run.template push_entry<delta_table_bits>(v, entries.of[v]);
     }
+    entries = next;
   }
   run.save(states);
   return static_cast<std::size_t>(run.to - words);
@@ -302,6 +324,23 @@ std::size_t push_tokens4_kernel(const std::uint16_t* keys, const std::uint32_t* 
   return push_tokens_of(keys, differences, count, table, states, words);
 }
 
+void reverse_kernel(std::uint16_t* words, std::size_t count) {
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
+  std::reverse(words, words + count);
+#else
+  const hn::ScalableTag<std::uint16_t> d;
+  constexpr std::size_t lanes = hn::MaxLanes(hn::ScalableTag<std::uint16_t>());
+  std::uint16_t* end = words + count;
+  for (; static_cast<std::size_t>(end - words) >= 2 * lanes; words += lanes, end -= lanes) {
+    const auto first = hn::LoadU(d, words);
+    const auto last = hn::LoadU(d, end - lanes);
+    hn::StoreU(hn::Reverse(d, last), d, words);
+    hn::StoreU(hn::Reverse(d, first), d, end - lanes);
+  }
+  std::reverse(words, end);
+#endif
+}
+
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace wfs
@@ -316,6 +355,7 @@ HWY_EXPORT(push_keys_kernel);
 HWY_EXPORT(push_plane_keys_kernel);
 HWY_EXPORT(push_tokens2_kernel);
 HWY_EXPORT(push_tokens4_kernel);
+HWY_EXPORT(reverse_kernel);
 
 }  // namespace
 
@@ -323,11 +363,15 @@ void clear(KeyTable& table, unsigned bits) noexcept {
   table.fill(1U << bits);
 }
 
-void set_class(KeyTable& table, std::size_t class_index, const Frequencies& frequencies) noexcept {
+void set_class(KeyTable& table, std::size_t class_index, const Frequencies& frequencies,
+               unsigned width) noexcept {
   std::uint32_t start = 0;
   for (std::size_t s = 0; s < rans_symbols; ++s) {
     if (frequencies[s] == 0) continue;
-    table[class_index * rans_symbols + s] = frequencies[s] | start << 16;
+    const auto high = static_cast<std::uint32_t>(s) >> (8 / width);
+    const std::uint32_t low_bits = high > 1 ? high - 1 : 0;
+    table[class_index * rans_symbols + s] =
+        frequencies[s] | low_bits << entry_low_bits_at | start << 16;
     start += frequencies[s];
   }
 }
@@ -377,7 +421,7 @@ void RansEncoder::push_tokens(std::span<const std::uint16_t> keys, const std::ui
 }
 
 void RansEncoder::append_stream(Buffer& to) {
-  std::reverse(words_.begin(), words_.begin() + static_cast<std::ptrdiff_t>(used_));
+  HWY_DYNAMIC_DISPATCH(reverse_kernel)(words_.data(), used_);
   std::reverse(states_.begin(), states_.end());
   append_le(to, static_cast<std::uint32_t>(used_));
   append_bytes(to, std::as_bytes(std::span(states_)));

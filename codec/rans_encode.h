@@ -20,12 +20,15 @@ namespace wfs {
 inline constexpr std::size_t delta_classes = 8;
 inline constexpr std::uint16_t key_none = delta_classes * rans_symbols;
 
-// One entry a key: frequency | start << 16.
+// One entry a key: frequency | low bits behind the token << entry_low_bits_at | start << 16.
 using KeyTable = std::array<std::uint32_t, key_none + 1>;
+inline constexpr unsigned entry_low_bits_at = 11;
 
 // All entries without a trace.
 void clear(KeyTable& table, unsigned bits) noexcept;
-void set_class(KeyTable& table, std::size_t class_index, const Frequencies& frequencies) noexcept;
+// Tokens of numbers of that width; bytes, which have no low bits, are of width 1.
+void set_class(KeyTable& table, std::size_t class_index, const Frequencies& frequencies,
+               unsigned width) noexcept;
 
 class RansEncoder {
  public:

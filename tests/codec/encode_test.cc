@@ -2,63 +2,27 @@
 
 #include <gtest/gtest.h>
 
-#include <limits>
-
 #include "codec/decode.h"
+#include "codec/simd.h"
 #include "codec/split.h"
-#include "tests/codec/samples.h"
+#include "tests/codec/contents.h"
 
 namespace wfs {
 namespace {
 
-EncodedBlock expect_round_trip(Bytes plain, Dtype dtype) {
-  EncodedBlock block = encode(plain, dtype);
+EncodedBlock expect_round_trip(Bytes plain, Dtype dtype, Bytes base = {}) {
+  EncodedBlock block = encode(plain, dtype, base);
   EXPECT_LE(block.payload.size(), plain.size());
   Buffer decoded(plain.size(), std::byte{0xa5});
-  decode(block.encoding, block.payload, {}, decoded);
+  const bool is_delta = block.encoding == Encoding::delta;
+  decode(block.encoding, block.payload, is_delta ? base : Bytes{}, decoded);
   EXPECT_TRUE(std::equal(decoded.begin(), decoded.end(), plain.begin(), plain.end()))
       << name_of(dtype) << ", " << plain.size() << " bytes, " << name_of(block.encoding);
   return block;
 }
 
-// Bytes of every kind that a tensor may hold.
-std::vector<Buffer> contents_of(Random& random, std::size_t size) {
-  std::vector<Buffer> contents = {random.bytes(size), Buffer(size), Buffer(size, std::byte{0xff})};
-  Buffer weights = bytes_of(random.weights(size / 4 + 1));
-  weights.resize(size);
-  contents.push_back(weights);
-  weights = as_bf16(random.weights(size / 2 + 1));
-  weights.resize(size);
-  contents.push_back(weights);
-
-  const std::vector<float> odd = {-0.0F,
-                                  0.0F,
-                                  std::numeric_limits<float>::infinity(),
-                                  -std::numeric_limits<float>::infinity(),
-                                  std::numeric_limits<float>::denorm_min(),
-                                  1.0F,
-                                  -1e-40F};
-  Buffer special;
-  while (special.size() < size) {
-    const auto nan = static_cast<std::uint32_t>(0x7f80'0001 + random.below(0x7f'fffe));
-    append_le(special, random.below(3) == 0 ? nan | 0x8000'0000 : nan);
-    append_bytes(special, bytes_of({odd[random.below(odd.size())]}));
-  }
-  special.resize(size);
-  contents.push_back(special);
-
-  Buffer pattern(size);
-  const Buffer period = random.bytes(8);
-  for (std::size_t i = 0; i < size; ++i) pattern[i] = period[i % 8];
-  contents.push_back(pattern);
-  if (size > 0) {
-    pattern[random.below(size)] ^= std::byte{1};
-    contents.push_back(pattern);
-  }
-  Buffer small(size);
-  for (std::byte& byte : small) byte = static_cast<std::byte>(random.below(3));
-  contents.push_back(small);
-  return contents;
+double ratio_of(const EncodedBlock& block, const Buffer& plain) {
+  return static_cast<double>(block.payload.size()) / static_cast<double>(plain.size());
 }
 
 TEST(Encode, EveryBlockOfEveryTypeDecodesToItsBytes) {
@@ -69,6 +33,34 @@ TEST(Encode, EveryBlockOfEveryTypeDecodesToItsBytes) {
     for (const Buffer& plain : contents_of(random, size)) {
       for (std::uint8_t number = 0; number < dtype_count; ++number) {
         expect_round_trip(plain, static_cast<Dtype>(number));
+      }
+    }
+  }
+}
+
+TEST(Encode, EveryBlockOfEveryTypeDecodesAgainstEveryBase) {
+  Random random(25);
+  for (const std::size_t size : {0U, 1U, 2U, 3U, 7U, 63U, 64U, 65U, 127U, 128U, 129U, 255U, 257U,
+                                 1000U, 4095U, 4097U}) {
+    for (const Buffer& plain : contents_of(random, size)) {
+      for (const Buffer& base : bases_of(random, plain)) {
+        for (std::uint8_t number = 0; number < dtype_count; ++number) {
+          expect_round_trip(plain, static_cast<Dtype>(number), base);
+        }
+      }
+    }
+  }
+}
+
+TEST(Encode, FullBlocksOfEveryWidthDecodeAgainstEveryBase) {
+  Random random(26);
+  for (const std::size_t size : {block_size_max - 1, block_size_max}) {
+    for (const Buffer& plain : contents_of(random, size)) {
+      for (const Buffer& base : bases_of(random, plain)) {
+        for (const Dtype dtype : {Dtype::opaque, Dtype::f64, Dtype::f32, Dtype::bf16,
+                                  Dtype::f8_e4m3, Dtype::i64, Dtype::q6_k}) {
+          expect_round_trip(plain, dtype, base);
+        }
       }
     }
   }
@@ -144,8 +136,8 @@ TEST(Encode, EightBitFloatsTakeTheirEntropy) {
   Buffer plain;  // e5m2 is the upper byte of f16
   for (std::size_t i = 1; i < halves.size(); i += 2) plain.push_back(halves[i]);
   const EncodedBlock block = expect_round_trip(plain, Dtype::f8_e5m2);
-  EXPECT_EQ(block.encoding, Encoding::zstd);
-  EXPECT_LT(block.payload.size() * 100, plain.size() * 72);
+  EXPECT_EQ(block.encoding, Encoding::planes);
+  EXPECT_LT(block.payload.size() * 100, plain.size() * 71);
 }
 
 TEST(Encode, SmallIntegersTakeTheBytesTheyNeed) {
@@ -162,6 +154,142 @@ TEST(Encode, TheSameBytesGiveTheSamePayload) {
   const EncodedBlock first = encode(plain, Dtype::bf16);
   encode(random.bytes(100'000), Dtype::opaque);
   EXPECT_EQ(encode(plain, Dtype::bf16).payload, first.payload);
+}
+
+// Each figure is what the differences cost at their entropy, and a little.
+TEST(Encode, SmallMovesOfWeightsAreSmallDeltas) {
+  Random random(27);
+  const auto base = random.weights(block_size_max / 2);
+  const auto plain = moved(random, base, 4e-5F);
+  struct Case {
+    Dtype dtype;
+    Buffer (*convert)(const std::vector<float>&);
+    double ratio;
+  };
+  for (const auto& [dtype, convert, most] :
+       {Case{Dtype::f32, bytes_of, 0.530}, Case{Dtype::bf16, as_bf16, 0.10},
+        Case{Dtype::f16, as_f16, 0.27}}) {
+    Buffer bytes = convert(plain);
+    Buffer from = convert(base);
+    bytes.resize(block_size_max);
+    from.resize(block_size_max);
+    const EncodedBlock block = expect_round_trip(bytes, dtype, from);
+    EXPECT_EQ(block.encoding, Encoding::delta) << name_of(dtype);
+    EXPECT_LT(ratio_of(block, bytes), most) << name_of(dtype);
+    // Of unknown type, the width is found.
+    const EncodedBlock opaque = expect_round_trip(bytes, Dtype::opaque, from);
+    EXPECT_EQ(opaque.encoding, Encoding::delta) << name_of(dtype);
+    EXPECT_LT(ratio_of(opaque, bytes), 1.02 * most) << name_of(dtype);
+  }
+}
+
+TEST(Encode, PrunedWeightsAreADeltaOfTheDenseOnes) {
+  Random random(28);
+  const auto base = random.weights(block_size_max / 2);
+  auto plain = base;
+  for (float& weight : plain) {
+    if (std::fabs(weight) < 0.0135F) weight = 0;
+  }
+  const EncodedBlock block = expect_round_trip(as_bf16(plain), Dtype::bf16, as_bf16(base));
+  EXPECT_EQ(block.encoding, Encoding::delta);
+  EXPECT_LT(ratio_of(block, as_bf16(plain)), 0.335);
+}
+
+TEST(Encode, ADeltaIsTakenOnlyWhereItIsWorthItsBase) {
+  Random random(29);
+  const auto weights = random.weights(block_size_max / 2);
+  const Buffer plain = as_bf16(weights);
+  const EncodedBlock alone = encode(plain, Dtype::bf16);
+  EXPECT_EQ(encode(plain, Dtype::bf16, as_bf16(random.weights(weights.size()))).payload,
+            alone.payload);
+  for (const float distance : {1e-4F, 1e-3F, 3e-3F, 6e-3F, 1e-2F, 2e-2F}) {
+    const Buffer base = as_bf16(moved(random, weights, distance));
+    const EncodedBlock block = expect_round_trip(plain, Dtype::bf16, base);
+    if (block.encoding == Encoding::delta) {
+      EXPECT_LE(ratio_of(block, plain), delta_worth * ratio_of(alone, plain)) << distance;
+    } else {
+      EXPECT_EQ(block.payload, alone.payload) << distance;
+      EXPECT_GT(distance, 1e-3F);
+    }
+  }
+}
+
+// A group of Q8_0: a scale of 2 bytes, 32 quants.
+TEST(Encode, MovesOfQuantsAreSmallDeltas) {
+  Random random(30);
+  Buffer plain;
+  Buffer base;
+  while (base.size() + 34 <= block_size_max) {
+    append_le(base, static_cast<std::uint16_t>(0x1400 + random.below(0x300)));
+    for (int i = 0; i < 32; ++i) append_le(base, static_cast<std::uint8_t>(random.below(255)));
+  }
+  plain = base;
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    if (i % 34 == 0 || random.below(12) == 0) {
+      plain[i] = static_cast<std::byte>(std::to_integer<unsigned>(plain[i]) + random.below(2));
+    }
+  }
+  const EncodedBlock block = expect_round_trip(plain, Dtype::q8_0, base);
+  EXPECT_EQ(block.encoding, Encoding::delta);
+  EXPECT_LT(ratio_of(block, plain), 0.055);
+}
+
+// Moments of weights that were not trained for long: whole rows are zero.
+TEST(Encode, RepeatedRowsAreFoundInPlanes) {
+  Random random(31);
+  Buffer plain = bytes_of(random.weights(block_size_max / 4));
+  const Buffer row(plain.begin(), plain.begin() + 1536);
+  for (std::size_t at = 0; at + 1536 <= plain.size(); at += 2 * 1536) {
+    std::copy(row.begin(), row.end(), plain.begin() + static_cast<std::ptrdiff_t>(at));
+  }
+  EXPECT_LT(ratio_of(expect_round_trip(plain, Dtype::f32), plain), 0.46);
+}
+
+TEST(Encode, EveryKindOfVectorsGivesTheSameBytes) {
+  Random random(32);
+  struct Block {
+    Dtype dtype;
+    Buffer plain, base;
+  };
+  std::vector<Block> blocks;
+  const auto weights = random.weights(block_size_max / 2);
+  const auto later = moved(random, weights, 4e-5F);
+  for (const std::size_t size : {std::size_t{1}, std::size_t{130}, std::size_t{4097},
+                                 std::size_t{50'001}, std::size_t{block_size_max}}) {
+    const auto add = [&](Dtype dtype, Buffer plain, Buffer base) {
+      plain.resize(size);
+      base.resize(size);
+      blocks.push_back({dtype, std::move(plain), std::move(base)});
+    };
+    add(Dtype::f32, bytes_of(later), bytes_of(weights));
+    add(Dtype::bf16, as_bf16(later), as_bf16(weights));
+    add(Dtype::f16, as_f16(later), as_f16(weights));
+    add(Dtype::opaque, bytes_of(later), bytes_of(weights));
+    add(Dtype::f64, bytes_of(later), bytes_of(weights));
+    for (const Dtype dtype : {Dtype::f32, Dtype::f16, Dtype::bf16, Dtype::i32, Dtype::f8_e5m2}) {
+      const Buffer special = special_floats(random, size);
+      add(dtype, special, bases_of(random, special)[1]);
+      add(dtype, random.bytes(size), random.bytes(size));
+    }
+    const Buffer quants = random.bytes(size);
+    for (const Dtype dtype : {Dtype::q4_0, Dtype::q6_k, Dtype::i8, Dtype::f8_e4m3}) {
+      add(dtype, quants, bases_of(random, quants)[1]);
+    }
+  }
+  for (const Block& block : blocks) {
+    for (const Bytes base : {Bytes(block.base), Bytes()}) {
+      force_simd("");
+      const EncodedBlock expected = encode(block.plain, block.dtype, base);
+      for (const std::string_view kind : simd_kinds()) {
+        force_simd(kind);
+        const EncodedBlock encoded = encode(block.plain, block.dtype, base);
+        EXPECT_EQ(encoded.encoding, expected.encoding) << kind;
+        EXPECT_TRUE(encoded.payload == expected.payload)
+            << kind << ", " << name_of(block.dtype) << ", " << block.plain.size();
+      }
+    }
+  }
+  force_simd("");
 }
 
 }  // namespace
