@@ -1,22 +1,40 @@
 #include "index/contents.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include "base/error.h"
 #include "index/content_rows.h"
 #include "index/staged_rows.h"
 
 namespace wfs {
+namespace {
+
+// Reads of this length and more are decoded on several threads.
+constexpr std::size_t together_bytes_min = 512 << 10;
+constexpr std::size_t together_bytes_max = 4 << 20;
+
+}  // namespace
 
 void PackedContent::read(std::uint64_t offset, MutableBytes to) const {
   if (offset > size() || to.size() > size() - offset) {
     fail(Errc::corrupt, "a read past the end of a content");
   }
-  std::byte* at = to.data();
+  if (to.size() < together_bytes_min) return read_slices(offset, to);
+  // In pieces, so that what was decoded is still cached when it is copied.
+  for (std::size_t done = 0; done < to.size();) {
+    const std::size_t length = std::min(together_bytes_max, to.size() - done);
+    const auto [first, last] = map_->blocks_of({offset + done, length});
+    blocks_.load_together(map_, first, last);
+    read_slices(offset + done, to.subspan(done, length));
+    done += length;
+  }
+}
+
+void PackedContent::read_slices(std::uint64_t offset, MutableBytes to) const {
+  std::size_t done = 0;
   for (const BlockSlice& slice : map_->slices({offset, to.size()})) {
-    const Block block = blocks_.load(*slice.block);
-    std::memcpy(at, block->data() + slice.skip, slice.length);
-    at += slice.length;
+    blocks_.read(*slice.block, slice.skip, to.subspan(done, slice.length));
+    done += slice.length;
   }
 }
 

@@ -27,6 +27,8 @@ class PackedContent final : public ByteSource {
   BlockStore& blocks() const noexcept { return blocks_; }
 
  private:
+  void read_slices(std::uint64_t offset, MutableBytes to) const;
+
   std::shared_ptr<const SegmentMap> map_;
   BlockStore& blocks_;
 };
