@@ -182,11 +182,15 @@ class Search {
   }
 
   std::vector<SimilarTensor> run() {
-    // A model may be in one file here and in many there: what one round leaves over votes again.
+    // A model may be in one file here and in many there, and casts of it may be newer: what one round leaves
+    // over votes again.
     while (tried_.size() < candidates_max) {
-      const std::size_t before = found_count();
-      for (const std::int64_t number : elect()) try_candidate(number);
-      if (found_count() == before || found_count() == tensors_.size()) break;
+      const std::size_t before = count(is_found);
+      const auto candidates = elect();
+      for (const std::int64_t number : candidates) try_candidate(number);
+      if (candidates.empty() || count(is_settled) == tensors_.size()) break;
+      const std::size_t found = count(is_found);
+      if (found == before && found == count(is_settled)) break;
     }
     std::vector<SimilarTensor> found = short_tensors();
     for (const NewTensor& tensor : tensors_) {
@@ -203,20 +207,22 @@ class Search {
   static constexpr std::size_t candidates_max = 24;
   static constexpr int contents_a_band = 32;  // the newest of a long series are as good as all
 
-  std::size_t found_count() const {
-    return static_cast<std::size_t>(std::count_if(
-        tensors_.begin(), tensors_.end(), [](const NewTensor& tensor) { return tensor.found; }));
+  static bool is_found(const NewTensor& tensor) { return tensor.found.has_value(); }
+  // What was found needs no conversion that loses bits.
+  static bool is_settled(const NewTensor& tensor) {
+    return tensor.found && tensor.cost < tensor.found->distance + 1;
+  }
+  std::size_t count(bool (*holds)(const NewTensor&)) const {
+    return static_cast<std::size_t>(std::count_if(tensors_.begin(), tensors_.end(), holds));
   }
 
-  // The contents with most bands in common with the tensors that have no base yet; newer ones first.
+  // The contents with most bands in common with the tensors that are not settled; newer ones first.
   std::vector<std::int64_t> elect() {
     std::vector<BandKey> keys;
     for (const NewTensor& tensor : tensors_) {
-      if (tensor.found) continue;
-      for (const StoredSketch& sketch : tensor.sketches) {
-        const auto more = keys_of(sketch);
-        keys.insert(keys.end(), more.begin(), more.end());
-      }
+      if (is_settled(tensor)) continue;
+      const auto more = keys_of(tensor.sketches.front());
+      keys.insert(keys.end(), more.begin(), more.end());
     }
     std::sort(keys.begin(), keys.end());  // neighbours are on one page of the index
     keys.erase(std::unique(keys.begin(), keys.end()), keys.end());

@@ -61,8 +61,10 @@ void insert_sketches(Database& database, std::int64_t content,
   database.prepare("INSERT OR IGNORE INTO sketches (content, sketches) VALUES (?, ?)")
       .bind(content).bind(Bytes(bytes_of(sketches))).run();
   std::vector<BandKey> keys;
-  for (const StoredSketch& sketch : sketches) {
-    const auto more = keys_of(sketch);
+  for (std::size_t i = 0; i < sketches.size(); ++i) {
+    // One sketch a tensor finds its content; the other one only confirms.
+    if (i > 0 && sketches[i].segment == sketches[i - 1].segment) continue;
+    const auto more = keys_of(sketches[i]);
     keys.insert(keys.end(), more.begin(), more.end());
   }
   // In the order of the rows, neighbours are on one page.

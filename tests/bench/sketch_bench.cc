@@ -2,9 +2,12 @@
 // memory, then an index of 200 models of 100 tensors with two sketches each, and a look-up in it; per sketch, per tensor
 // and per GB. With files of weights: each is looked up among those named before it, and what it finds is printed.
 #include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <ctime>
 #include <exception>
+#include <map>
+#include <random>
 
 #include "base/file.h"
 #include "index/catalog.h"
@@ -40,24 +43,28 @@ void bench_sketching() {
               best / static_cast<double>(sketches) * 1e6, best / gb * 1e3);
 }
 
-// A layout of long tensors, and sketches of the kind they have, without the tensors' bytes.
+// A model of long tensors of one shape, and sketches such as they have, without the tensors' bytes.
 struct Stub {
   Layout layout;
   std::vector<TensorSketch> sketches;
 };
 
 Stub stub_of(std::uint64_t seed, std::size_t tensors) {
-  const MadeFile pattern = made_file(made_model(seed, tensors * 2, {128, 128}), Dtype::bf16);
-  const auto sketches = sketches_of(pattern);
+  std::mt19937_64 random(seed);
+  QuickNormal normal(seed);
   Stub stub;
   for (std::size_t i = 0; i < tensors; ++i) {
     stub.layout.segments.push_back(
-        {{i * 1024, 1024}, Tensor{cat("model.layers.", i, ".weight"), Dtype::bf16, {128, 128}}});
-    for (std::size_t part = 0; part < 2; ++part) {
-      TensorSketch sketch = sketches[2 * i + part];
+        {{i * 1024, 1024}, Tensor{cat("model.layers.", i, ".weight"), Dtype::bf16, {1024, 1024}}});
+    for (std::uint16_t part = 0; part < 2; ++part) {
+      TensorSketch& sketch = stub.sketches.emplace_back();
       sketch.segment = i;
-      sketch.kind = static_cast<std::uint16_t>((sketch.kind & ~1u) | part);
-      stub.sketches.push_back(sketch);
+      sketch.kind = part;
+      sketch.sketch.valid = 0xff;
+      for (std::uint16_t& band : sketch.sketch.bands) band = static_cast<std::uint16_t>(random());
+      for (std::uint16_t& sample : sketch.sketch.samples) {
+        sample = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(normal()) >> 16);
+      }
     }
   }
   return stub;

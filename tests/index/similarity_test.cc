@@ -148,6 +148,18 @@ TEST_F(Similarity, OfEquallyNearTensorsTheNewerIsTaken) {
   expect_base(made_file(model, Dtype::bf16), newer, "the newer");
 }
 
+TEST_F(Similarity, BaseThatLosesNoBitsIsTakenBeforeNewerCasts) {
+  const MadeModel model = made_model(9, 4, {256, 64});
+  const ContentId full = put(made_file(model, Dtype::f32));
+  for (const Dtype dtype : {Dtype::bf16, Dtype::f16, Dtype::q8_0}) {
+    put(made_file(model, dtype));
+    put(made_file(renamed(model), dtype));
+  }
+  QuickNormal normal(10);
+  const MadeModel tuned = changed(model, [&](float v) { return v + 0.0001F * normal(); });
+  expect_base(made_file(tuned, Dtype::f32), full, "the one of the same type");
+}
+
 TEST_F(Similarity, ContentsWithoutSketchesAreMarkedAndFindNothing) {
   MadeModel model = made_model(5, 3, {1024});
   model.push_back({"zeros", {256, 64}, std::vector<float>(256 * 64)});
