@@ -14,6 +14,7 @@ constexpr std::uint64_t sampled_bytes_min = 1 << 20;  // shorter files are encod
 constexpr std::size_t files_by_name_max = 16;
 constexpr std::uint64_t tensor_bytes_min = 4096;      // shorter ones are not worth a search
 constexpr double tie = 0.2;                           // distances that say nothing
+constexpr double distance_same = 1;                   // nothing nearer is looked for
 
 struct Likeness {
   bool known = false;
@@ -156,16 +157,22 @@ void BasePicker::use_names(const ContentId& id, const ContentUse& use, const Byt
 // For tensors that nothing leads to, or only a name that is also used for something else.
 void BasePicker::use_values(const ContentId& id, const Layout& layout,
                             const std::vector<TensorSketch>& sketches, BasePlan& plan) {
-  const auto is_open = [&](const TensorSketch& sketch) {
+  std::vector<bool> sketched(layout.segments.size());
+  bool any = false;
+  for (const TensorSketch& sketch : sketches) {
     const auto& chosen = plan.by_segment_[sketch.segment];
-    return !chosen.file || chosen.distance > distance_near;
-  };
-  if (std::none_of(sketches.begin(), sketches.end(), is_open)) return;
+    const double enough = chosen.reason == BaseReason::name ? distance_same : distance_near;
+    any = any || !chosen.file || chosen.distance > enough;
+    sketched[sketch.segment] = true;
+  }
+  if (!any) return;
   const auto similar = repository_.catalog().read(
       [&](Database& database) { return find_similar(database, layout, sketches); });
   for (const SimilarTensor& found : similar) {
     auto& chosen = plan.by_segment_[found.segment];
-    if (chosen.file && chosen.distance <= found.distance + tie) continue;
+    // What was not sketched has the distance of its model.
+    const double enough = sketched[found.segment] ? found.distance + tie : distance_near;
+    if (chosen.file && chosen.distance <= enough) continue;
     if (found.content == id) continue;
     auto file = files_.open(found.content);
     if (!file || !file->can_be_base(found.base_segment, layout.segments[found.segment])) continue;

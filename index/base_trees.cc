@@ -13,6 +13,7 @@ constexpr std::size_t changes_max = 200'000;
 constexpr std::size_t trees_max = 4096;        // kept in memory
 constexpr std::size_t siblings_max = 2;
 constexpr std::size_t names_tried_max = 8;
+constexpr std::size_t siblings_looked_at_max = 2000;  // a folder of more is no run of checkpoints
 constexpr std::size_t entries_max = 20'000;    // looked at for other files
 constexpr std::size_t others_max = 64;
 constexpr std::uint64_t other_bytes_min = 64 * 1024;
@@ -110,7 +111,7 @@ void BaseTrees::find_siblings(const ContentUse& use, const std::vector<std::stri
   roots.insert(roots.end(), use.parents.begin(), use.parents.end());
   for (const TreeId& root : roots) {
     auto at = folder(root, path, level);
-    if (!at) continue;
+    if (!at || at->entries.size() > siblings_looked_at_max) continue;
     for (const TreeEntry& entry : at->entries) names.push_back(entry.name);
     folders.push_back(std::move(at));
   }

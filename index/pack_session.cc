@@ -70,7 +70,7 @@ void PackSession::end() {
     bytes = record_of(record);
   }
   append_record(RecordType::content, file.id.digest.bytes, bytes);
-  file.map = std::make_shared<const SegmentMap>(record.layout, file.blocks);
+  maps_[file.id] = std::make_shared<const SegmentMap>(record.layout, file.blocks);
   files_.push_back(std::move(file));
   open_.reset();
   if (writer_->bytes() >= options_.pack_bytes_max) finish_pack();
@@ -120,15 +120,14 @@ void PackSession::finish_pack() {
   by_id_.clear();
   open_blocks_.clear();
   files_.clear();
+  maps_.clear();
   trees_.clear();
   commits_.clear();
 }
 
 std::shared_ptr<const SegmentMap> PackSession::find_map(const ContentId& id) const {
-  for (const PackedFile& file : files_) {
-    if (file.id == id) return file.map;
-  }
-  return nullptr;
+  const auto at = maps_.find(id);
+  return at == maps_.end() ? nullptr : at->second;
 }
 
 void PackSession::take_first() {

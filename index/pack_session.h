@@ -67,7 +67,7 @@ class PackSession {
     ContentRecord record;
     std::vector<BlockRef> blocks;  // those of the pack being written have pack 0
     std::uint64_t stored_bytes = 0;
-    std::shared_ptr<const SegmentMap> map;  // once ended
+    std::shared_ptr<const SegmentMap> map;  // once the pack is sealed
   };
   // The content between begin() and end().
   struct OpenFile {
@@ -103,6 +103,7 @@ class PackSession {
   std::vector<BlockRef> blocks_;                    // of this pack, in order; number 0: a new row
   std::unordered_map<BlockId, std::size_t> by_id_;  // their places in blocks_
   std::vector<PackedFile> files_;
+  std::unordered_map<ContentId, std::shared_ptr<const SegmentMap>> maps_;  // of files_
   std::vector<TreeId> trees_;
   std::vector<CommitId> commits_;
 };

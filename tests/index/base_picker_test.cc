@@ -9,7 +9,7 @@ namespace {
 
 using BasePickerTest = TrainingRepository;
 
-constexpr std::size_t weights_count = 300'000;
+constexpr std::size_t weights_count = 1200 * 256;
 
 TEST_F(BasePickerTest, ATensorTakesTheOneOfTheSamePathInTheCommitBefore) {
   const Values first = random_values(weights_count, 1), second = drifted(first, 2);
@@ -83,7 +83,7 @@ TEST_F(BasePickerTest, TwelveCheckpointsOfOneCommitAreBasedOnOneAnother) {
 TEST_F(BasePickerTest, ATensorThatMovedToAnotherFileTakesTheOneOfItsName) {
   // Too short for a sketch: nothing but the name leads there.
   const Values first = random_values(8192, 1), second = drifted(first, 2);
-  const Values other = random_values(8192, 3), filler = random_values(100'000, 4);
+  const Values other = random_values(8192, 3), filler = random_values(8192, 4);
   const auto tensor = [](const char* name, const Values& values) {
     return FileTensor{name, "F32", {values.size() / 256, 256}, as_f32(values)};
   };
@@ -121,7 +121,7 @@ TEST_F(BasePickerTest, UnrelatedWeightsOfTheSameNameAreNoBase) {
 }
 
 TEST_F(BasePickerTest, ATensorThatGrewRowsOrWasCastTakesTheOldOne) {
-  const Values first = random_values(weights_count / 256 * 256, 1);
+  const Values first = random_values(weights_count, 1);
   Values grown = drifted(first, 2);
   const Values more = random_values(256 * 40, 3);
   grown.insert(grown.end(), more.begin(), more.end());

@@ -11,7 +11,7 @@ class RebaseTest : public TrainingRepository {
  protected:
   // A run of bf16 models whose last is more than one delta deep.
   void train() {
-    Values values = random_values(1'000'000, 1);
+    Values values = random_values(4000 * 256, 1);
     for (unsigned i = 0; i < 4; ++i) {
       models_.push_back(model_bf16(values));
       commit_paths({{"model.safetensors", models_.back()}});
