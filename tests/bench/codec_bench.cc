@@ -1,6 +1,6 @@
 // codec_bench FILE [--base FILE]: encodes and decodes all blocks of FILE on one thread, from DRAM,
 // and prints for each encoding, and for zstd and byte shuffling beside it, how small the blocks are
-// and how fast that is. Everything is decoded and compared before the times are taken.
+// and how fast that is, by computing time. Everything is decoded and compared before it is timed.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>

@@ -131,13 +131,13 @@ def tensor_bytes(path):
 
 
 def best_time(prepare, run):
-    """Seconds of the fastest run, and what the last one gave; prepare() is not timed."""
+    """Computing time of the fastest run, and what the last one gave; prepare() is not timed."""
     seconds = []
     for _ in range(ROUNDS):
         arguments = prepare()
-        start = time.perf_counter()
+        start = time.process_time()
         result = run(*arguments)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return min(seconds), result
 
 
