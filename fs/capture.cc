@@ -8,7 +8,9 @@
 #include "base/log.h"
 #include "index/commit_rows.h"
 #include "index/content_rows.h"
+#include "index/rebase.h"
 #include "index/refs.h"
+#include "index/similarity.h"
 #include "index/staged_rows.h"
 #include "index/working_rows.h"
 
@@ -17,6 +19,7 @@ namespace {
 
 constexpr auto watch_interval = std::chrono::milliseconds(100);
 constexpr auto retry_interval = std::chrono::seconds(3);
+constexpr auto improve_interval = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -240,10 +243,17 @@ void Capture::pack() {
   for (;;) {
     {
       auto shared = shared_.lock();
-      shared.wait(wake_pack_, [&] { return shared->pack_wanted || shared->stopping; });
+      shared.wait_for(wake_pack_, improve_interval,
+                      [&] { return shared->pack_wanted || shared->stopping; });
       if (shared->stopping) return;
-      shared->pack_wanted = false;
-      shared->packing = true;
+      if (shared->pack_wanted) {
+        shared->pack_wanted = false;
+        shared->packing = true;
+      }
+    }
+    if (!shared_.lock()->packing) {
+      improve();
+      continue;
     }
     bool failed = false;
     try {
@@ -264,6 +274,23 @@ void Capture::pack() {
     if (!failed) continue;
     shared->pack_wanted = true;
     shared.wait_for(wake_pack_, retry_interval, [&] { return shared->stopping; });
+  }
+}
+
+// While there is nothing to pack: what makes later reads or packs better, and may fail without harm.
+void Capture::improve() {
+  const auto pack_wanted = [this] { return stop_packing_ || shared_.lock()->pack_wanted; };
+  try {
+    while (!pack_wanted() && sketch_missing(repository_, stop_packing_)) {
+    }
+    if (!settings_.rebase || pack_wanted()) return;
+    const Rebased rebased = rebase_hot(repository_, pool_, stop_packing_);
+    if (rebased.blocks > 0) {
+      log(Level::info, cat("rebased ", rebased.contents, " contents that are read often: ",
+                           rebased.blocks, " blocks in ", rebased.stored_bytes, " bytes"));
+    }
+  } catch (const std::exception& error) {
+    log(Level::error, cat("rebasing: ", error.what()));
   }
 }
 

@@ -78,6 +78,7 @@ class Capture {
   static void await_releases(Working& working);
   Committing submit(const std::string& branch, std::optional<Cut> cut, std::uint64_t stamp);
   void pack();
+  void improve();
   void cut_settled();
   void drop_unused_staging();
   CutRules rules_for(const std::string& branch);

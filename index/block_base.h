@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -22,6 +23,8 @@ enum class BaseReason : std::uint8_t {
   similar = 4,  // values that are alike, by their sketches
 };
 std::string_view name_of(BaseReason reason) noexcept;
+
+inline constexpr unsigned base_depth_max = 64;  // of any chain that is read
 
 struct BlockBase {
   BaseReason reason = BaseReason::parent;
@@ -52,5 +55,15 @@ struct BaseNames {
 };
 Buffer bytes_of_base(const BlockBase& base);
 BaseNames base_names_of(const BlockId& first, Bytes payload);  // throws Errc::corrupt
+inline constexpr std::size_t base_names_bytes_max = 10 + 255 * 16;
+
+// In the row of the block: u8 reason, u8 from, u8 to, u32 skip, u16 position, then the i64 row numbers of the
+// base blocks.
+struct BaseNumbers {
+  BlockBase base;  // without its blocks
+  std::vector<std::int64_t> blocks;
+};
+Buffer row_of_base(const BlockBase& base, const std::vector<std::int64_t>& numbers);
+BaseNumbers base_numbers_of(Bytes row);  // throws Errc::corrupt
 
 }  // namespace wfs

@@ -12,19 +12,20 @@ Guarded<BlockCache::Shard>& BlockCache::shard_of(const BlockId& id) noexcept {
   return shards_[std::to_integer<std::size_t>(id.hash.bytes[15]) % shard_count];
 }
 
-Block BlockCache::load(const BlockId& id, const std::function<Block()>& decode) {
+Block BlockCache::load(const BlockId& id, const std::function<Block()>& decode, DecodeRank rank) {
   std::promise<Block> promise;
   {
     auto shard = shard_of(id).lock();
     if (const auto at = shard->entries.find(id); at != shard->entries.end()) {
       shard->by_age.splice(shard->by_age.end(), shard->by_age, at->second.age);
       const std::shared_future<Block> block = at->second.block;
+      const bool may_wait = at->second.bytes != 0 || at->second.depth < rank.waits_below;
       shard.release();
-      return block.get();
+      return may_wait ? block.get() : decode();
     }
     shard->by_age.push_back(id);
     shard->entries.emplace(
-        id, Entry{promise.get_future().share(), 0, std::prev(shard->by_age.end())});
+        id, Entry{promise.get_future().share(), 0, rank.depth, std::prev(shard->by_age.end())});
   }
   try {
     Block block = decode();
@@ -54,6 +55,14 @@ Block BlockCache::load(const BlockId& id, const std::function<Block()>& decode) 
     shard->entries.erase(at);
     throw;
   }
+}
+
+Block BlockCache::find(const BlockId& id) {
+  auto shard = shard_of(id).lock();
+  const auto at = shard->entries.find(id);
+  if (at == shard->entries.end() || at->second.bytes == 0) return nullptr;
+  shard->by_age.splice(shard->by_age.end(), shard->by_age, at->second.age);
+  return at->second.block.get();
 }
 
 bool BlockCache::holds(const BlockId& id) {

@@ -3,32 +3,34 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "index/schema.sql.h"
+#include "index/upgrade.h"
 
 namespace wfs {
 namespace {
 
-int version_of(Database& database) {
-  auto pragma = database.prepare("PRAGMA user_version");
-  pragma.step();
-  return static_cast<int>(pragma.number(0));
-}
-
-void require_version(Database& database, const stdfs::path& path) {
-  const int version = version_of(database);
-  if (version == index_version) return;
+// Throws unless the index is of this version, or of an older one that is known.
+int require_version(Database& database, const stdfs::path& path) {
+  const int version = version_of_index(database);
   if (version > index_version) {
     fail(Errc::unsupported,
          cat(path.string(), " is of format version ", version, "; this weightfs knows up to ",
              index_version, ". Use a newer weightfs"));
   }
-  fail(Errc::corrupt, "this is no index of weightfs; run `mountctl rebuild`");
+  if (version < index_version_min) {
+    fail(Errc::corrupt, "this is no index of weightfs; run `mountctl rebuild`");
+  }
+  return version;
 }
 
 // What is damaged as a whole shows at the first statements.
 std::unique_ptr<Database> open_index(const stdfs::path& path, Database::Access access) {
   try {
     auto database = std::make_unique<Database>(path, access);
-    require_version(*database, path);
+    if (require_version(*database, path) < index_version) {
+      database.reset();
+      upgrade_index(path);
+      database = std::make_unique<Database>(path, access);
+    }
     return database;
   } catch (const Error& error) {
     if (error.code() != Errc::corrupt) throw;

@@ -13,9 +13,6 @@
 
 namespace wfs {
 
-// The version of index.sqlite this program writes; PRAGMA user_version.
-inline constexpr int index_version = 1;
-
 enum class Durability {
   now,    // survives a power cut once write() returned
   later,  // survives the death of the process; a power cut may lose it, never tear it
@@ -26,7 +23,8 @@ class Catalog {
   // Makes a new, empty index; Errc::exists when there is one.
   static void create(const stdfs::path& path);
 
-  // Throws Errc::not_found, Errc::corrupt (rebuild helps), Errc::unsupported (a newer version).
+  // An index of an older version is upgraded. Throws Errc::not_found, Errc::corrupt (rebuild helps),
+  // Errc::unsupported (a newer version), Errc::read_only (an older one that cannot be written).
   Catalog(const stdfs::path& path, Database::Access access);
 
   // Whether this process may write: it owns the repository.

@@ -1,8 +1,5 @@
 #include "index/content_rows.h"
 
-#include <algorithm>
-#include <unordered_map>
-
 #include "base/error.h"
 #include "index/content_record.h"
 #include "index/id_columns.h"
@@ -19,18 +16,6 @@ ContentRow content_at(const Statement& query) {
   row.stored_bytes = static_cast<std::uint64_t>(query.number(4));
   row.health = query.text(5);
   return row;
-}
-
-BlockRef block_at(const Statement& query) {
-  BlockRef block;
-  block.number = query.number(0);
-  block.id = id_at<BlockId>(query, 1);
-  block.pack = query.number(2);
-  block.offset = static_cast<std::uint64_t>(query.number(3));
-  block.payload_length = static_cast<std::uint32_t>(query.number(4));
-  block.plain_length = static_cast<std::uint32_t>(query.number(5));
-  block.encoding = static_cast<Encoding>(query.number(6));
-  return block;
 }
 
 std::vector<ContentRow> contents_of(Statement& query) {
@@ -106,21 +91,7 @@ SegmentMap load_segment_map(Database& database, const ContentId& id) {
   query.bind(id.digest.bytes);
   if (!query.step()) fail(Errc::not_found, cat("the index has no packed content ", hex(id)));
   StoredMap stored = map_of(query.blob(0));
-  // Blocks of one content mostly have consecutive numbers: they are read in runs.
-  std::vector<std::int64_t> sorted = stored.blocks;
-  std::sort(sorted.begin(), sorted.end());
-  sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
-  std::unordered_map<std::int64_t, BlockRef> found;
-  for (std::size_t i = 0; i < sorted.size();) {
-    std::size_t end = i + 1;
-    while (end < sorted.size() && sorted[end] == sorted[end - 1] + 1) ++end;
-    auto run = database.prepare(
-        "SELECT number, id, pack, offset, payload_length, plain_length, encoding FROM blocks "
-        "WHERE number BETWEEN ? AND ?");
-    run.bind(sorted[i]).bind(sorted[end - 1]);
-    while (run.step()) found.emplace(run.number(0), block_at(run));
-    i = end;
-  }
+  const auto found = load_blocks(database, stored.blocks);
   std::vector<BlockRef> blocks;
   blocks.reserve(stored.blocks.size());
   for (const std::int64_t number : stored.blocks) {
@@ -132,40 +103,6 @@ SegmentMap load_segment_map(Database& database, const ContentId& id) {
     blocks.push_back(at->second);
   }
   return SegmentMap(std::move(stored.layout), std::move(blocks));
-}
-
-std::optional<BlockRef> find_block(Database& database, const BlockId& id) {
-  auto query = database.prepare(
-      "SELECT number, id, pack, offset, payload_length, plain_length, encoding FROM blocks "
-      "WHERE id = ?");
-  query.bind(id.hash.bytes);
-  if (!query.step()) return std::nullopt;
-  return block_at(query);
-}
-
-std::int64_t insert_block(Database& database, const BlockRef& block) {
-  database
-      .prepare("INSERT OR IGNORE INTO blocks (id, pack, offset, payload_length, plain_length, "
-               "encoding) VALUES (?, ?, ?, ?, ?, ?)")
-      .bind(block.id.hash.bytes).bind(block.pack).bind(static_cast<std::int64_t>(block.offset))
-      .bind(block.payload_length).bind(block.plain_length)
-      .bind(static_cast<std::int64_t>(block.encoding)).run();
-  if (database.changes() == 1) return database.last_row();
-  return find_block(database, block.id)->number;
-}
-
-void move_block(Database& database, const BlockRef& block) {
-  database
-      .prepare("UPDATE blocks SET pack = ?, offset = ?, payload_length = ?, plain_length = ?, "
-               "encoding = ? WHERE number = ? AND id = ?")
-      .bind(block.pack).bind(static_cast<std::int64_t>(block.offset))
-      .bind(block.payload_length).bind(block.plain_length)
-      .bind(static_cast<std::int64_t>(block.encoding)).bind(block.number)
-      .bind(block.id.hash.bytes).run();
-}
-
-std::int64_t count_blocks(Database& database) {
-  return one_number(database, "SELECT COUNT(*) FROM blocks");
 }
 
 std::int64_t insert_pack(Database& database, const PackId& id, std::uint64_t size) {

@@ -1,10 +1,11 @@
-// Contents, blocks and packs as rows of the index. Each function is one query in the caller's transaction.
+// Contents and packs as rows of the index. Each function is one query in the caller's transaction.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "index/block_rows.h"
 #include "index/ids.h"
 #include "index/segment_map.h"
 #include "index/sqlite.h"
@@ -35,11 +36,6 @@ SegmentMap load_segment_map(Database& database, const ContentId& id);
 
 std::vector<ContentRow> all_contents(Database& database);  // by number
 
-std::optional<BlockRef> find_block(Database& database, const BlockId& id);
-// Gives the block its number; the number of the row that is there already when there is one.
-std::int64_t insert_block(Database& database, const BlockRef& block);
-// Gives the row `block.number` another place with the same bytes.
-void move_block(Database& database, const BlockRef& block);
 // The number of the row that is there already when there is one: packs of one name hold the same records.
 std::int64_t insert_pack(Database& database, const PackId& id, std::uint64_t size);
 std::optional<PackId> find_pack(Database& database, std::int64_t number);
@@ -49,6 +45,5 @@ struct PackRow {
   std::uint64_t size = 0;
 };
 std::vector<PackRow> all_packs(Database& database);
-std::int64_t count_blocks(Database& database);
 
 }  // namespace wfs

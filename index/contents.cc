@@ -1,23 +1,50 @@
 #include "index/contents.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include "base/error.h"
 #include "index/content_rows.h"
 #include "index/staged_rows.h"
 
 namespace wfs {
+namespace {
+
+// Reads of this length and more are decoded on several threads.
+constexpr std::size_t together_bytes_min = 512 << 10;
+constexpr std::size_t together_bytes_max = 4 << 20;
+
+}  // namespace
 
 void PackedContent::read(std::uint64_t offset, MutableBytes to) const {
   if (offset > size() || to.size() > size() - offset) {
     fail(Errc::corrupt, "a read past the end of a content");
   }
-  std::byte* at = to.data();
-  for (const BlockSlice& slice : map_->slices({offset, to.size()})) {
-    const Block block = blocks_.load(*slice.block);
-    std::memcpy(at, block->data() + slice.skip, slice.length);
-    at += slice.length;
+  if (deep_bytes_) count_deep(offset, to.size());
+  if (to.size() < together_bytes_min) return read_slices(offset, to);
+  // In pieces, so that what was decoded is still cached when it is copied.
+  for (std::size_t done = 0; done < to.size();) {
+    const std::size_t length = std::min(together_bytes_max, to.size() - done);
+    const auto [first, last] = map_->blocks_of({offset + done, length});
+    blocks_.load_together(map_, first, last);
+    read_slices(offset + done, to.subspan(done, length));
+    done += length;
   }
+}
+
+void PackedContent::read_slices(std::uint64_t offset, MutableBytes to) const {
+  std::size_t done = 0;
+  for (const BlockSlice& slice : map_->slices({offset, to.size()})) {
+    blocks_.read(*slice.block, slice.skip, to.subspan(done, slice.length));
+    done += slice.length;
+  }
+}
+
+void PackedContent::count_deep(std::uint64_t offset, std::uint64_t length) const {
+  std::uint64_t deep = 0;
+  for (const BlockSlice& slice : map_->slices({offset, length})) {
+    if (slice.block->depth > 1 && !blocks_.cached(slice.block->id)) deep += slice.length;
+  }
+  if (deep > 0) deep_bytes_->fetch_add(deep, std::memory_order_relaxed);
 }
 
 Contents::Contents(Catalog& catalog, BlockStore& blocks, Staging& staging)
@@ -49,7 +76,7 @@ std::shared_ptr<const ByteSource> Contents::open(const ContentId& id, unsigned d
       }
     });
     if (map) {
-      auto packed = std::make_shared<const PackedContent>(std::move(map), blocks_);
+      auto packed = this->packed(id, std::move(map));
       auto state = state_.lock();
       constexpr std::size_t remembered_max = 4096;
       if (state->packed.size() >= remembered_max) {
@@ -99,6 +126,37 @@ std::shared_ptr<StagedFile> Contents::take_up(StagedId id, unsigned depth) {
     base.content = row->base_content;
   }
   return staging_.open(*row, std::move(base));
+}
+
+std::shared_ptr<const PackedContent> Contents::packed(const ContentId& id,
+                                                      std::shared_ptr<const SegmentMap> map) {
+  const auto& blocks = map->blocks();
+  const bool deep = std::any_of(blocks.begin(), blocks.end(),
+                                [](const BlockRef& block) { return block.depth > 1; });
+  std::shared_ptr<std::atomic<std::uint64_t>> counter;
+  if (deep) {
+    auto state = state_.lock();
+    auto& known = state->deep_bytes[id];
+    if (!known) known = std::make_shared<std::atomic<std::uint64_t>>(0);
+    counter = known;
+  }
+  return std::make_shared<const PackedContent>(std::move(map), blocks_, std::move(counter));
+}
+
+std::vector<std::pair<ContentId, std::uint64_t>> Contents::deep_reads() {
+  std::vector<std::pair<ContentId, std::uint64_t>> reads;
+  auto state = state_.lock();
+  for (const auto& [id, bytes] : state->deep_bytes) {
+    if (const std::uint64_t read = bytes->load(); read > 0) reads.emplace_back(id, read);
+  }
+  return reads;
+}
+
+void Contents::reset_deep(const ContentId& id) {
+  auto state = state_.lock();
+  if (const auto at = state->deep_bytes.find(id); at != state->deep_bytes.end()) *at->second = 0;
+  state->deep_bytes.erase(id);
+  state->packed.erase(id);
 }
 
 std::shared_ptr<StagedFile> Contents::staged(const ContentId& id) {

@@ -3,8 +3,11 @@
 // pruned or removed meanwhile.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "base/guarded.h"
 #include "codec/byte_source.h"
@@ -18,8 +21,10 @@ namespace wfs {
 // A content read from packs: immutable, verified block by block.
 class PackedContent final : public ByteSource {
  public:
-  PackedContent(std::shared_ptr<const SegmentMap> map, BlockStore& blocks)
-      : map_(std::move(map)), blocks_(blocks) {}
+  // Bytes read at a depth of more than one delta and not from the cache are added to `deep_bytes`.
+  PackedContent(std::shared_ptr<const SegmentMap> map, BlockStore& blocks,
+                std::shared_ptr<std::atomic<std::uint64_t>> deep_bytes = nullptr)
+      : map_(std::move(map)), blocks_(blocks), deep_bytes_(std::move(deep_bytes)) {}
 
   std::uint64_t size() const override { return map_->size(); }
   void read(std::uint64_t offset, MutableBytes to) const override;
@@ -27,8 +32,12 @@ class PackedContent final : public ByteSource {
   BlockStore& blocks() const noexcept { return blocks_; }
 
  private:
+  void read_slices(std::uint64_t offset, MutableBytes to) const;
+  void count_deep(std::uint64_t offset, std::uint64_t length) const;
+
   std::shared_ptr<const SegmentMap> map_;
   BlockStore& blocks_;
+  std::shared_ptr<std::atomic<std::uint64_t>> deep_bytes_;  // null: all its blocks are at most one delta deep
 };
 
 class Contents {
@@ -44,6 +53,17 @@ class Contents {
   void keep(const ContentId& id, std::shared_ptr<StagedFile> file);
   void forget(const ContentId& id);
 
+  // The content with this map, which is in packs.
+  std::shared_ptr<const PackedContent> packed(const ContentId& id,
+                                              std::shared_ptr<const SegmentMap> map);
+
+  // Contents of which bytes were read at a depth of more than one delta, and how many since they were opened
+  // first, or since reset_deep().
+  std::vector<std::pair<ContentId, std::uint64_t>> deep_reads();
+  // Its blocks have other places now, or are to stay where they are: who has it open goes on, and
+  // counting starts anew.
+  void reset_deep(const ContentId& id);
+
   // Takes up a staged file, and what it is laid over, from the rows. Throws Errc::not_found when its row
   // or its bytes are gone.
   std::shared_ptr<StagedFile> take_up(StagedId id);
@@ -57,6 +77,7 @@ class Contents {
   struct State {
     std::unordered_map<ContentId, std::shared_ptr<StagedFile>> staged;
     std::unordered_map<ContentId, std::weak_ptr<const ByteSource>> packed;
+    std::unordered_map<ContentId, std::shared_ptr<std::atomic<std::uint64_t>>> deep_bytes;
   };
 
   Catalog& catalog_;

@@ -13,6 +13,9 @@ namespace {
 constexpr std::string_view header_magic = "WFSPACK1";
 constexpr std::string_view trailer_magic = "WFSFOOT1";
 constexpr std::uint32_t pack_version = 1;
+// What a reader must know to read a pack: a bit each.
+constexpr std::uint32_t feature_bases = 1;  // payloads of deltas begin with what their base is
+constexpr std::uint32_t features_known = feature_bases;
 constexpr std::size_t guarded_bytes = 64;  // of a record header, before its checksum
 
 Buffer guarded_part(const RecordHeader& header) {
@@ -66,7 +69,7 @@ Buffer bytes_of_pack_header() {
   Buffer bytes;
   append_bytes(bytes, as_bytes(header_magic));
   append_le(bytes, pack_version);
-  append_le(bytes, std::uint32_t{0});
+  append_le(bytes, feature_bases);
   return bytes;
 }
 
@@ -77,9 +80,11 @@ void check_pack_header(Bytes bytes) {
   }
   const auto version = cursor.number<std::uint32_t>();
   const auto features = cursor.number<std::uint32_t>();
-  if (version != pack_version || features != 0) {
-    fail(Errc::unsupported, cat("the pack is of format version ", version, ", features ", features,
-                                "; use a newer weightfs"));
+  if (version != pack_version || (features & ~features_known) != 0) {
+    fail(Errc::unsupported,
+         cat("the pack is of format version ", version, " and needs features ", features,
+             "; this weightfs knows version ", pack_version, " and features ", features_known,
+             ". Use a newer weightfs"));
   }
 }
 

@@ -1,7 +1,7 @@
 // The bytes of a pack: a header, records, a footer that lists the records, so that a pack explains itself
 // without an index. All integers little-endian; the layout stands in docs/FORMAT.md.
 //
-//   header   magic "WFSPACK1", u32 version, u32 required features (0)
+//   header   magic "WFSPACK1", u32 version, u32 required features (bit 0: bases)
 //   record   u8 type, u8 encoding, u16 0, u32 payload length, u32 plain length, u32 0, 32-byte id (a shorter
 //            one filled up with zeros), 16-byte base (zero: none), u64 XXH3-64 of the payload, seeded
 //            with the XXH3-64 of the 64 bytes before; then the payload

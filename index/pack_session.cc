@@ -4,26 +4,18 @@
 
 #include "base/error.h"
 #include "base/fault.h"
-#include "codec/decode.h"
-#include "codec/encode.h"
 #include "codec/zstd.h"
+#include "index/base_policy.h"
+#include "index/block_rows.h"
 #include "index/content_rows.h"
+#include "index/similarity.h"
 #include "index/staged_rows.h"
 
 namespace wfs {
 namespace {
 
-constexpr std::size_t queue_blocks_max = 32;
-
-EncodedBlock encode_verified(Bytes plain, Dtype dtype) {
-  EncodedBlock encoded = encode(plain, dtype);
-  Buffer decoded(plain.size());
-  decode(encoded.encoding, encoded.payload, {}, decoded);
-  if (!std::equal(plain.begin(), plain.end(), decoded.begin())) {
-    fail(Errc::io, "a block does not decode to what was encoded; check the memory");
-  }
-  return encoded;
-}
+constexpr std::size_t queue_blocks_max = 128;
+constexpr std::uint64_t queue_bytes_max = 16 << 20;
 
 std::array<std::byte, 32> filled_up(Bytes id) {
   std::array<std::byte, 32> bytes{};
@@ -33,38 +25,41 @@ std::array<std::byte, 32> filled_up(Bytes id) {
 
 }  // namespace
 
-BlockId block_id_of(Bytes plain) { return BlockId{xxh3_128(plain)}; }
-
 PackSession::PackSession(Repository& repository, Pool& pool, Options options)
-    : repository_(repository), pool_(pool), options_(options) {}
+    : repository_(repository),
+      pool_(pool),
+      options_(options),
+      work_(repository, open_blocks_, options.name) {}
 
 PackSession::~PackSession() { abandon(); }
 
-void PackSession::begin(const ContentId& id, std::shared_ptr<StagedFile> staged,
-                        const Layout& layout) {
+void PackSession::begin(const ContentId& id, std::shared_ptr<StagedFile> staged, Layout layout) {
   expects(!open_, "one content is packed at a time");
-  open_.emplace(PackedFile{id, std::move(staged), {}, 0});
-  open_->record.size = open_->staged->size();
-  open_->record.layout = layout;
+  PackedFile file{id, std::move(staged), {}, {}, 0, nullptr};
+  file.record.size = file.staged->size();
+  file.record.layout = std::move(layout);
+  open_ = std::make_unique<OpenFile>(std::move(file));
 }
 
-void PackSession::add_block(Buffer plain, Dtype dtype) {
-  Pending pending{std::make_shared<const Buffer>(std::move(plain)), dtype, {}, {}};
-  pending.id = options_.name(*pending.plain);
-  if (!expected_in_pack(pending.id)) {
-    pending.verdict = pool_.submit([&blocks = repository_.blocks(), known = find_known(pending.id),
-                                    bytes = pending.plain, dtype] {
-      return judge(blocks, known, *bytes, dtype);
-    });
-  }
+void PackSession::add_block(const PlainBlock& block, Bases bases) {
+  Pending pending{block, {}, packs_sealed_};
+  pending.worked = pool_.submit([this, file = open_->file.staged, block, bases = std::move(bases)] {
+    return work_.work(*file, block, bases);
+  });
+  queue_bytes_ += block.range.length;
   queue_.push_back(std::move(pending));
-  if (queue_.size() >= queue_blocks_max) take_first();
+  while (queue_.size() > queue_blocks_max || queue_bytes_ > queue_bytes_max) take_first();
 }
 
-void PackSession::end(std::string health) {
+void PackSession::end() {
   while (!queue_.empty()) take_first();
-  ContentRecord& record = open_->record;
-  record.health = std::move(health);
+  PackedFile& file = open_->file;
+  if (ContentId{open_->hasher.finish()} != file.id) {
+    fail(Errc::corrupt, cat("staged file ", static_cast<std::int64_t>(file.staged->id()),
+                            " has changed on disk; check the disk"));
+  }
+  ContentRecord& record = file.record;
+  record.health = open_->report.finish();
   Buffer bytes = record_of(record);
   if (bytes.size() > record_plain_max) {
     // Tensors beyond all measure: the bytes are kept, their description is not.
@@ -74,8 +69,9 @@ void PackSession::end(std::string health) {
     record.layout.reason = "the description of its tensors is too long";
     bytes = record_of(record);
   }
-  append_record(RecordType::content, open_->id.digest.bytes, bytes);
-  files_.push_back(std::move(*open_));
+  append_record(RecordType::content, file.id.digest.bytes, bytes);
+  file.map = std::make_shared<const SegmentMap>(record.layout, file.blocks);
+  files_.push_back(std::move(file));
   open_.reset();
   if (writer_->bytes() >= options_.pack_bytes_max) finish_pack();
 }
@@ -83,9 +79,10 @@ void PackSession::end(std::string health) {
 void PackSession::abandon() {
   // The pool may still read what belongs to the repository.
   for (const Pending& pending : queue_) {
-    if (pending.verdict.valid()) pending.verdict.wait();
+    if (pending.worked.valid()) pending.worked.wait();
   }
   queue_.clear();
+  queue_bytes_ = 0;
   open_.reset();
 }
 
@@ -103,115 +100,121 @@ void PackSession::finish_pack() {
   if (!writer_) return;
   const PackId id = writer_->seal();
   const std::uint64_t size = writer_->bytes();
-  std::vector<std::shared_ptr<const SegmentMap>> maps;
   repository_.catalog().write(Durability::now, [&](Database& database) {
-    const std::int64_t pack = insert_pack(database, id, size);
-    for (BlockRef& block : blocks_) {
-      block.pack = pack;
-      if (block.number == 0) {
-        block.number = insert_block(database, block);
-      } else {
-        move_block(database, block);
-      }
-    }
-    for (const PackedFile& file : files_) maps.push_back(put_content(database, file));
+    put_blocks(database, insert_pack(database, id, size));
+    for (PackedFile& file : files_) put_content(database, file);
     for (const TreeId& tree : trees_) set_tree_packed(database, tree);
     for (const CommitId& commit : commits_) set_commit_packed(database, commit);
     fault_point("packing.before_commit");
   });
   fault_point("packing.after_commit");
-  for (std::size_t i = 0; i < files_.size(); ++i) {
-    PackedFile& file = files_[i];
+  for (PackedFile& file : files_) {
     file.staged->set_content(file.id);
-    file.staged->forward(std::make_shared<const PackedContent>(maps[i], repository_.blocks()));
+    file.staged->forward(repository_.contents().packed(file.id, file.map));
     repository_.contents().forget(file.id);
   }
+  if (open_) take_places(open_->file.blocks);
   writer_.reset();
+  ++packs_sealed_;
   blocks_.clear();
   by_id_.clear();
+  open_blocks_.clear();
   files_.clear();
   trees_.clear();
   commits_.clear();
 }
 
-PackSession::Verdict PackSession::judge(BlockStore& blocks, const std::optional<BlockRef>& known,
-                                        Bytes plain, Dtype dtype) {
-  Verdict verdict;
-  if (known) {
-    try {
-      const Buffer stored = blocks.load_uncached(*known);
-      const bool same = std::equal(stored.begin(), stored.end(), plain.begin(), plain.end());
-      verdict.kind = same ? Verdict::Kind::stored : Verdict::Kind::collides;
-      return verdict;
-    } catch (const Error& error) {
-      if (error.code() != Errc::corrupt) throw;
-      verdict.row = known->number;  // these bytes replace what is damaged
-    }
+std::shared_ptr<const SegmentMap> PackSession::find_map(const ContentId& id) const {
+  for (const PackedFile& file : files_) {
+    if (file.id == id) return file.map;
   }
-  verdict.encoded = encode_verified(plain, dtype);
-  return verdict;
-}
-
-std::optional<BlockRef> PackSession::find_known(const BlockId& id) {
-  return repository_.catalog().read([&](Database& database) { return find_block(database, id); });
-}
-
-bool PackSession::expected_in_pack(const BlockId& id) const {
-  if (by_id_.contains(id)) return true;
-  return std::any_of(queue_.begin(), queue_.end(),
-                     [&](const Pending& pending) { return pending.id == id; });
+  return nullptr;
 }
 
 void PackSession::take_first() {
   Pending pending = std::move(queue_.front());
   queue_.pop_front();
-  std::optional<Verdict> verdict;
-  if (pending.verdict.valid()) verdict = pending.verdict.get();
-  place(*pending.plain, pending.dtype, pending.id, std::move(verdict));
+  queue_bytes_ -= pending.block.range.length;
+  WorkedBlock worked = pending.worked.get();
+  open_->hasher.add(worked.plain);
+  if (worked.health) open_->report.add(pending.block.range.offset, *worked.health);
+  // What was fresh may be in a pack that was sealed meanwhile.
+  const bool fresh = worked.verdict && worked.verdict->kind == Verdict::Kind::fresh;
+  if (fresh && pending.packs_sealed != packs_sealed_ && work_.find_known(worked.id)) {
+    worked.verdict.reset();
+  }
+  place(worked.plain, pending.block, worked.id, std::move(worked.verdict));
   if (writer_ && writer_->bytes() >= options_.pack_bytes_max) finish_pack();
 }
 
-void PackSession::place(Bytes plain, Dtype dtype, const BlockId& id,
+void PackSession::place(Bytes plain, const PlainBlock& block, const BlockId& id,
                         std::optional<Verdict> verdict) {
   if (const auto at = by_id_.find(id); at != by_id_.end()) {
-    const BlockRef& block = blocks_[at->second];
-    Buffer stored(block.plain_length);
-    decode(block.encoding, writer_->read({block.offset, block.payload_length}), {}, stored);
-    const bool same = std::equal(stored.begin(), stored.end(), plain.begin(), plain.end());
-    verdict = Verdict{same ? Verdict::Kind::stored : Verdict::Kind::collides, {}, 0};
+    const auto stored = work_.load(blocks_[at->second]);
+    const bool same = std::equal(stored->begin(), stored->end(), plain.begin(), plain.end());
+    verdict.emplace();
+    verdict->kind = same ? Verdict::Kind::stored : Verdict::Kind::collides;
+    verdict->known = blocks_[at->second];
   }
-  if (!verdict) verdict = judge(repository_.blocks(), find_known(id), plain, dtype);
+  if (!verdict) verdict = work_.judge(id, plain, block.dtype, {});
+  PackedFile& file = open_->file;
   switch (verdict->kind) {
-    case Verdict::Kind::fresh: append_block(*verdict, id, plain.size()); break;
-    case Verdict::Kind::stored: break;
-    case Verdict::Kind::collides:
-      if (plain.size() < 2) fail(Errc::corrupt, cat("a byte collides with block ", hex(id)));
-      for (const Bytes half : {plain.first(plain.size() / 2), plain.subspan(plain.size() / 2)}) {
-        place(half, Dtype::opaque, options_.name(half), std::nullopt);
+    case Verdict::Kind::fresh:
+      file.blocks.push_back(append_block(std::move(*verdict), id, block.range));
+      break;
+    case Verdict::Kind::stored: file.blocks.push_back(*verdict->known); break;
+    case Verdict::Kind::collides: {
+      const std::size_t half = plain.size() / 2;
+      if (half == 0) fail(Errc::corrupt, cat("a byte collides with block ", hex(id)));
+      for (const Range part : {Range{0, half}, Range{half, plain.size() - half}}) {
+        const Bytes bytes = plain.subspan(part.offset, part.length);
+        const Range range{block.range.offset + part.offset, part.length};
+        place(bytes, {range, Dtype::opaque}, work_.name(bytes), std::nullopt);
       }
       return;
+    }
   }
-  open_->record.blocks.push_back({id, static_cast<std::uint32_t>(plain.size())});
+  file.record.blocks.push_back({id, static_cast<std::uint32_t>(plain.size())});
 }
 
-void PackSession::append_block(const Verdict& verdict, const BlockId& id,
-                               std::size_t plain_length) {
-  const EncodedBlock& encoded = verdict.encoded;
+BlockRef PackSession::append_block(Verdict verdict, const BlockId& id, const Range& range) {
   RecordHeader header;
-  header.encoding = encoded.encoding;
-  header.plain_length = static_cast<std::uint32_t>(plain_length);
+  header.encoding = verdict.encoding;
+  header.plain_length = static_cast<std::uint32_t>(range.length);
   header.id = filled_up(id.hash.bytes);
   BlockRef block;
   block.id = id;
-  block.number = verdict.row;
-  block.offset = writer().append(header, encoded.payload);
-  block.payload_length = static_cast<std::uint32_t>(encoded.payload.size());
+  block.number = verdict.known ? verdict.known->number : 0;
+  block.payload_length = static_cast<std::uint32_t>(verdict.payload.size());
   block.plain_length = header.plain_length;
-  block.encoding = encoded.encoding;
+  block.encoding = verdict.encoding;
+  if (verdict.base) {
+    header.base = verdict.base->blocks.front().id.hash.bytes;
+    block.base = resolved(*verdict.base);
+    block.depth = static_cast<std::uint8_t>(depth_over(*block.base));
+  }
+  block.offset = writer().append(header, verdict.payload);
   by_id_.emplace(id, blocks_.size());
   blocks_.push_back(block);
-  open_->stored_bytes += encoded.payload.size();
-  stored_bytes_ += encoded.payload.size();
+  open_blocks_.put(id, {open_->file.staged, range});
+  open_->file.stored_bytes += verdict.payload.size();
+  stored_bytes_ += verdict.payload.size();
+  return block;
+}
+
+// With the places its blocks have now: the pack they were in when it was picked may be sealed.
+std::shared_ptr<const BlockBase> PackSession::resolved(const BlockBase& base) {
+  auto with_places = std::make_shared<BlockBase>(base);
+  for (BlockRef& block : with_places->blocks) {
+    if (const auto at = by_id_.find(block.id); at != by_id_.end()) {
+      block = blocks_[at->second];
+    } else if (block.pack == 0) {
+      const auto known = work_.find_known(block.id);
+      if (!known) fail(Errc::corrupt, cat("the index lacks block ", hex(block.id)));
+      block = *known;
+    }
+  }
+  return with_places;
 }
 
 void PackSession::append_record(RecordType type, Bytes id, Bytes record) {
@@ -229,22 +232,40 @@ void PackSession::append_record(RecordType type, Bytes id, Bytes record) {
   }
 }
 
-std::shared_ptr<const SegmentMap> PackSession::put_content(Database& database,
-                                                           const PackedFile& file) {
-  std::vector<BlockRef> blocks;
-  blocks.reserve(file.record.blocks.size());
-  for (const auto& name : file.record.blocks) {
-    const auto at = by_id_.find(name.id);
-    const auto known = at == by_id_.end() ? find_block(database, name.id)
-                                          : std::optional(blocks_[at->second]);
-    if (!known) fail(Errc::corrupt, cat("the index lacks block ", hex(name.id)));
-    blocks.push_back(*known);
+// Bases come before the blocks that use them, so each has its row when it is named.
+void PackSession::put_blocks(Database& database, std::int64_t pack) {
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    BlockRef& block = blocks_[i];
+    if (block.base) {
+      auto base = std::make_shared<BlockBase>(*block.base);
+      for (BlockRef& of : base->blocks) {
+        const auto at = by_id_.find(of.id);
+        if (at != by_id_.end() && at->second < i) of = blocks_[at->second];
+      }
+      block.base = std::move(base);
+    }
+    block.pack = pack;
+    if (block.number == 0) {
+      block.number = insert_block(database, block);
+    } else {
+      move_block(database, block);
+    }
   }
-  auto map = std::make_shared<const SegmentMap>(file.record.layout, std::move(blocks));
-  put_packed_content(database, file.id, *map, file.stored_bytes, file.record.health);
+}
+
+void PackSession::take_places(std::vector<BlockRef>& blocks) const {
+  for (BlockRef& block : blocks) {
+    if (block.pack == 0) block = blocks_[by_id_.at(block.id)];
+  }
+}
+
+void PackSession::put_content(Database& database, PackedFile& file) {
+  take_places(file.blocks);
+  file.map = std::make_shared<const SegmentMap>(file.record.layout, std::move(file.blocks));
+  put_packed_content(database, file.id, *file.map, file.stored_bytes, file.record.health);
+  put_sketches(database, file.id, {});  // it was looked at; what was found is there
   const std::uint64_t size = file.record.size;
   put_staged(database, {file.staged->id(), size, file.id, StagedId::none, size, {}});
-  return map;
 }
 
 PackWriter& PackSession::writer() {

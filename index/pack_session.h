@@ -1,6 +1,6 @@
 // What one round of packing appends: blocks, each once, and the records that name them; and how a sealed
 // pack gets into the index. A pack that has grown long enough is sealed on the way, also inside of a
-// content. One thread; the pool encodes and compares.
+// content. One thread; the pool reads, encodes and compares, and what it gives is placed in order.
 //
 // Blocks are named by a hash that can be made to collide. A block whose name is taken by other bytes is
 // cut in two, which gives it two other names: colliding blocks cost space, never data.
@@ -13,14 +13,14 @@
 #include <vector>
 
 #include "base/pool.h"
+#include "index/block_work.h"
 #include "index/commit_rows.h"
 #include "index/content_record.h"
 #include "index/pack_writer.h"
 #include "index/repository.h"
+#include "index/tensor_report.h"
 
 namespace wfs {
-
-BlockId block_id_of(Bytes plain);
 
 class PackSession {
  public:
@@ -33,10 +33,12 @@ class PackSession {
   ~PackSession();
   PackSession(PackSession&&) = delete;
 
-  void begin(const ContentId& id, std::shared_ptr<StagedFile> staged, const Layout& layout);
-  // The next bytes of the content that was begun. Throws Errc::io, Errc::no_space.
-  void add_block(Buffer plain, Dtype dtype);
-  void end(std::string health);
+  void begin(const ContentId& id, std::shared_ptr<StagedFile> staged, Layout layout);
+  // The next bytes of the content that was begun, and what they may be encoded against. Throws
+  // Errc::corrupt when they cannot be read, Errc::io, Errc::no_space.
+  void add_block(const PlainBlock& block, Bases bases = {});
+  // Throws Errc::corrupt when the bytes are not those of the content.
+  void end();
   // Instead of end(): the content stays in staging; blocks of it that are in a pack may serve another one.
   void abandon();
 
@@ -46,47 +48,56 @@ class PackSession {
   // Seals the pack, if there is one, and names it and what it holds in the index, in one transaction.
   void finish_pack();
 
+  // The map of a content that was ended and whose pack is not sealed: blocks of this pack have pack 0 and
+  // number 0 in it. Null for any other.
+  std::shared_ptr<const SegmentMap> find_map(const ContentId& id) const;
+
   std::uint64_t stored_bytes() const noexcept { return stored_bytes_; }
 
  private:
-  // What is to be done with a block.
-  struct Verdict {
-    enum class Kind { stored, collides, fresh };
-    Kind kind = Kind::fresh;
-    EncodedBlock encoded;   // fresh
-    std::int64_t row = 0;   // fresh: the row whose own bytes are damaged; 0: none
-  };
   struct Pending {
-    std::shared_ptr<const Buffer> plain;  // shared with the thread that encodes it
-    Dtype dtype = Dtype::opaque;
-    BlockId id;
-    std::future<Verdict> verdict;  // none: the block is expected in the pack being written
+    PlainBlock block;
+    std::future<WorkedBlock> worked;
+    unsigned packs_sealed = 0;  // when it was given to the pool
   };
   // A content whose blocks are appended or known.
   struct PackedFile {
     ContentId id;
     std::shared_ptr<StagedFile> staged;
     ContentRecord record;
+    std::vector<BlockRef> blocks;  // those of the pack being written have pack 0
     std::uint64_t stored_bytes = 0;
+    std::shared_ptr<const SegmentMap> map;  // once ended
+  };
+  // The content between begin() and end().
+  struct OpenFile {
+    explicit OpenFile(PackedFile of) : file(std::move(of)), report(file.record.layout) {}
+    PackedFile file;
+    TensorReport report;
+    Sha256 hasher;
   };
 
-  static Verdict judge(BlockStore& blocks, const std::optional<BlockRef>& known, Bytes plain,
-                       Dtype dtype);
-  std::optional<BlockRef> find_known(const BlockId& id);
-  bool expected_in_pack(const BlockId& id) const;
   void take_first();
-  void place(Bytes plain, Dtype dtype, const BlockId& id, std::optional<Verdict> verdict);
-  void append_block(const Verdict& verdict, const BlockId& id, std::size_t plain_length);
+  void place(Bytes plain, const PlainBlock& block, const BlockId& id,
+             std::optional<Verdict> verdict);
+  BlockRef append_block(Verdict verdict, const BlockId& id, const Range& range);
+  std::shared_ptr<const BlockBase> resolved(const BlockBase& base);
   void append_record(RecordType type, Bytes id, Bytes record);
-  std::shared_ptr<const SegmentMap> put_content(Database& database, const PackedFile& file);
+  void put_blocks(Database& database, std::int64_t pack);
+  void put_content(Database& database, PackedFile& file);
+  void take_places(std::vector<BlockRef>& blocks) const;
   PackWriter& writer();
 
   Repository& repository_;
   Pool& pool_;
   const Options options_;
+  OpenBlocks open_blocks_;
+  BlockWork work_;
   std::uint64_t stored_bytes_ = 0;
-  std::optional<PackedFile> open_;  // between begin() and end()
-  std::deque<Pending> queue_;       // its blocks that are not placed yet
+  unsigned packs_sealed_ = 0;
+  std::unique_ptr<OpenFile> open_;
+  std::deque<Pending> queue_;  // its blocks that are not placed yet
+  std::uint64_t queue_bytes_ = 0;
 
   std::optional<PackWriter> writer_;
   std::vector<BlockRef> blocks_;                    // of this pack, in order; number 0: a new row

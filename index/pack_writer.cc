@@ -63,13 +63,6 @@ std::uint64_t PackWriter::append(RecordHeader header, Bytes payload) {
   return rows_.back().offset;
 }
 
-Buffer PackWriter::read(Range range) {
-  drain();
-  Buffer bytes(range.length);
-  read_exactly(file_, range.offset, bytes);
-  return bytes;
-}
-
 PackId PackWriter::seal() {
   expects(!rows_.empty(), "an empty pack is not sealed");
   put(bytes_of_footer(rows_, offset_));

@@ -18,9 +18,6 @@ class PackWriter {
   // Appends a record and says where its payload starts.
   std::uint64_t append(RecordHeader header, Bytes payload);
 
-  // Bytes that were appended already.
-  Buffer read(Range range);
-
   std::uint64_t bytes() const noexcept { return offset_; }
   bool empty() const noexcept { return rows_.empty(); }
 

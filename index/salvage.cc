@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "index/catalog.h"
+#include "index/upgrade.h"
 
 namespace wfs {
 namespace {
@@ -13,7 +13,8 @@ struct Table {
   const char* copy;
 };
 
-// Each reads one table of the old index; a damaged one takes no other with it.
+// Each reads one table of the old index, whose version may be older: these tables are the same in all. A
+// damaged one takes no other with it.
 constexpr Table tables[] = {
     {"settings", false,
      "INSERT OR REPLACE INTO settings (name, value) SELECT name, value FROM old.settings"},
@@ -94,9 +95,7 @@ void require_known_version(const stdfs::path& index) {
   std::int64_t version = 0;
   try {
     Database database(index, Database::Access::read);
-    auto query = database.prepare("PRAGMA user_version");
-    query.step();
-    version = query.number(0);
+    version = version_of_index(database);
   } catch (const Error&) {
     return;  // a damaged index is what rebuild is for
   }
@@ -113,7 +112,8 @@ Salvaged salvage(Database& index, const RepositoryPaths& paths, std::vector<std:
   if (!stdfs::exists(paths.index)) return salvaged;
   try {
     index.prepare("ATTACH DATABASE ? AS old").bind(paths.index.string()).run();
-    salvaged.any = old_version(index) == index_version;
+    const std::int64_t version = old_version(index);
+    salvaged.any = version >= index_version_min && version <= index_version;
     if (!salvaged.any) fail(Errc::corrupt, "it is none of weightfs");
   } catch (const Error& error) {
     tell_unreadable(error);

@@ -32,9 +32,23 @@ CREATE TABLE contents (
   staged INTEGER NOT NULL,
   map BLOB NOT NULL,                -- segments and block numbers
   stored_bytes INTEGER NOT NULL,    -- payload bytes of the blocks this content was the first to need
-  health TEXT NOT NULL              -- JSON: per tensor, once packed
+  health TEXT NOT NULL,             -- JSON: per tensor, once packed
+  sketched INTEGER NOT NULL DEFAULT 0 -- 1: its tensors that can be sketched are
 ) STRICT;
 CREATE INDEX contents_staged ON contents (staged) WHERE staged <> 0;
+CREATE INDEX contents_unsketched ON contents (number) WHERE sketched = 0 AND staged = 0;
+
+-- By what tensors with values alike are found. Made anew from the contents when it is not there.
+CREATE TABLE sketches (
+  content INTEGER NOT NULL PRIMARY KEY REFERENCES contents (number) ON DELETE CASCADE,
+  sketches BLOB NOT NULL            -- segment, kind, bands and samples of each
+) STRICT;
+-- A row may outlive its content; then it finds nothing.
+CREATE TABLE bands (
+  key INTEGER NOT NULL,
+  content INTEGER NOT NULL,
+  PRIMARY KEY (key, content)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE trees (
   id BLOB NOT NULL PRIMARY KEY,

@@ -28,6 +28,8 @@ void check(const Settings& settings) {
   require_range("settle", settings.settle_seconds, 0, 86'400);
   require_range("cache_mib", static_cast<double>(settings.cache_bytes_max >> 20), 1, 1 << 20);
   require_range("read_ahead_kib", settings.read_ahead_kib, 4, 65'536);
+  require_range("delta.depth_max", settings.delta.depth_max, 0, 16);
+  require_range("delta.run", settings.delta.run, 1, 1024);
 }
 
 }  // namespace
@@ -48,6 +50,34 @@ CaptureMode capture_mode_of(std::string_view name) {
   fail(Errc::invalid, cat("'", name, "' is no capture mode; use settle, close or manual"));
 }
 
+namespace {
+
+void read_environment(Settings& settings) {
+  if (const char* text = std::getenv("WEIGHTFS_SETTLE")) {
+    settings.settle_seconds = number_of("WEIGHTFS_SETTLE", text);
+  }
+  if (const char* text = std::getenv("WEIGHTFS_CAPTURE")) settings.capture = capture_mode_of(text);
+  if (const char* text = std::getenv("WEIGHTFS_CACHE_MIB")) {
+    const double mib = number_of("WEIGHTFS_CACHE_MIB", text);
+    require_range("WEIGHTFS_CACHE_MIB", mib, 1, 1 << 20);
+    settings.cache_bytes_max = static_cast<std::uint64_t>(mib) << 20;
+  }
+  const auto whole_number = [](const char* name, double low, double high, unsigned& value) {
+    const char* text = std::getenv(name);
+    if (text == nullptr) return;
+    const double number = number_of(name, text);
+    require_range(name, number, low, high);
+    value = static_cast<unsigned>(number);
+  };
+  whole_number("WEIGHTFS_DELTA_DEPTH_MAX", 0, 16, settings.delta.depth_max);
+  whole_number("WEIGHTFS_DELTA_RUN", 1, 1024, settings.delta.run);
+  unsigned rebase = settings.rebase ? 1 : 0;
+  whole_number("WEIGHTFS_DELTA_REBASE", 0, 1, rebase);
+  settings.rebase = rebase != 0;
+}
+
+}  // namespace
+
 Settings load_settings(const stdfs::path& config) {
   Settings settings;
   const Buffer bytes = read_file(config);
@@ -66,18 +96,14 @@ Settings load_settings(const stdfs::path& config) {
     settings.capture = capture_mode_of(json.value("capture", std::string(name_of(settings.capture))));
     settings.cache_bytes_max = json.value("cache_mib", settings.cache_bytes_max >> 20) << 20;
     settings.read_ahead_kib = json.value("read_ahead_kib", settings.read_ahead_kib);
+    const auto delta = json.value("delta", nlohmann::json::object());
+    settings.delta.depth_max = delta.value("depth_max", settings.delta.depth_max);
+    settings.delta.run = delta.value("run", settings.delta.run);
+    settings.rebase = delta.value("rebase", settings.rebase);
   } catch (const nlohmann::json::exception& error) {
     fail(Errc::invalid, cat(config.string(), ": ", error.what()));
   }
-  if (const char* text = std::getenv("WEIGHTFS_SETTLE")) {
-    settings.settle_seconds = number_of("WEIGHTFS_SETTLE", text);
-  }
-  if (const char* text = std::getenv("WEIGHTFS_CAPTURE")) settings.capture = capture_mode_of(text);
-  if (const char* text = std::getenv("WEIGHTFS_CACHE_MIB")) {
-    const double mib = number_of("WEIGHTFS_CACHE_MIB", text);
-    require_range("WEIGHTFS_CACHE_MIB", mib, 1, 1 << 20);
-    settings.cache_bytes_max = static_cast<std::uint64_t>(mib) << 20;
-  }
+  read_environment(settings);
   check(settings);
   return settings;
 }
@@ -88,7 +114,11 @@ std::string new_config() {
                                        {"settle", defaults.settle_seconds},
                                        {"capture", name_of(defaults.capture)},
                                        {"cache_mib", defaults.cache_bytes_max >> 20},
-                                       {"read_ahead_kib", defaults.read_ahead_kib}};
+                                       {"read_ahead_kib", defaults.read_ahead_kib},
+                                       {"delta",
+                                        {{"depth_max", defaults.delta.depth_max},
+                                         {"run", defaults.delta.run},
+                                         {"rebase", defaults.rebase}}}};
   return json.dump(2) + "\n";
 }
 

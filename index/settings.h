@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/file.h"
+#include "index/base_policy.h"
 
 namespace wfs {
 
@@ -16,6 +17,8 @@ struct Settings {
   CaptureMode capture = CaptureMode::settle;
   std::uint64_t cache_bytes_max = 256ull << 20;  // decoded blocks in memory
   unsigned read_ahead_kib = 1024;                // of the kernel, for the mount
+  BasePolicy delta;                              // how long chains of deltas may get
+  bool rebase = true;                            // shorten the chains of tips that are read often
 };
 
 std::string_view name_of(CaptureMode mode) noexcept;

@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "codec/tensor_health.h"
 
 namespace wfs {
 namespace {
@@ -26,15 +25,16 @@ TensorReport::TensorReport(const Layout& layout) : state_(std::make_unique<State
 
 TensorReport::~TensorReport() = default;
 
-void TensorReport::add(std::uint64_t offset, Bytes plain) {
+void TensorReport::add(std::uint64_t offset, const HealthMeter& block) {
   const auto& segments = state_->layout.segments;
   while (state_->at < segments.size() && segments[state_->at].range.end() <= offset) next();
   if (state_->at == segments.size() || state_->tensors.size() >= tensors_max) return;
-  const auto& tensor = segments[state_->at].tensor;
-  if (!tensor || !HealthMeter::measures(tensor->dtype)) return;
-  if (plain.size() % (bits_of(tensor->dtype) / 8) != 0) return;
-  if (!state_->meter) state_->meter.emplace(tensor->dtype);
-  state_->meter->add(plain);
+  if (!segments[state_->at].tensor) return;
+  if (state_->meter) {
+    state_->meter->merge(block);
+  } else {
+    state_->meter = block;
+  }
 }
 
 std::string TensorReport::finish() {

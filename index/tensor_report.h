@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "base/bytes.h"
 #include "codec/layout.h"
+#include "codec/tensor_health.h"
 
 namespace wfs {
 
@@ -16,8 +16,8 @@ class TensorReport {
   explicit TensorReport(const Layout& layout);
   ~TensorReport();
 
-  // Requires: the blocks of a content, in order.
-  void add(std::uint64_t offset, Bytes plain);
+  // What was measured in the block at `offset` of the content. Requires: the blocks in order.
+  void add(std::uint64_t offset, const HealthMeter& block);
 
   // Empty when there is nothing to say.
   std::string finish();

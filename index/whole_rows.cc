@@ -81,22 +81,6 @@ std::map<std::int64_t, std::int64_t> count_blocks_by_pack(Database& database) {
   return counts;
 }
 
-std::vector<BlockRef> blocks_of_pack(Database& database, std::int64_t pack) {
-  auto query = database.prepare(
-      "SELECT number, id, offset, payload_length, plain_length, encoding FROM blocks "
-      "WHERE pack = ?");
-  query.bind(pack);
-  std::vector<BlockRef> blocks;
-  while (query.step()) {
-    blocks.push_back({id_at<BlockId>(query, 1), query.number(0), pack,
-                      static_cast<std::uint64_t>(query.number(2)),
-                      static_cast<std::uint32_t>(query.number(3)),
-                      static_cast<std::uint32_t>(query.number(4)),
-                      static_cast<Encoding>(query.number(5)), 0, nullptr});
-  }
-  return blocks;
-}
-
 std::vector<std::string> damage_of_index(Database& database) {
   auto query = database.prepare("PRAGMA quick_check(20)");
   std::vector<std::string> lines;

@@ -34,7 +34,6 @@ void forget_missing_trees(Database& database);
 std::vector<ContentRow> contents_after(Database& database, std::int64_t number, int max);
 std::uint64_t sum_of_content_sizes(Database& database);
 std::map<std::int64_t, std::int64_t> count_blocks_by_pack(Database& database);
-std::vector<BlockRef> blocks_of_pack(Database& database, std::int64_t pack);
 
 // What SQLite finds wrong with its own file, at most 20 lines.
 std::vector<std::string> damage_of_index(Database& database);

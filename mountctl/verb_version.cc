@@ -1,6 +1,6 @@
 #include <nlohmann/json.hpp>
 
-#include "index/catalog.h"
+#include "index/upgrade.h"
 #include "mountctl/output.h"
 
 namespace wfs {

@@ -104,5 +104,33 @@ TEST(BlockCache, AFailedDecodeReachesItsReaderAndIsNotKept) {
   EXPECT_EQ(cache.load(id_of(1), block_of(5))->size(), 5u);
 }
 
+TEST(BlockCache, WhoDecodesADeltaDoesNotWaitForABlockOfItsDepth) {
+  BlockCache cache(1 << 20);
+  const BlockId id = id_of(1);
+  const auto decode = [] { return std::make_shared<const Buffer>(10); };
+  unsigned past_the_cache = 0;
+  cache.load(id, [&] {
+    for (const unsigned depth : {1u, 3u}) {
+      // It would wait for what this very thread is to give.
+      cache.load(id, [&] { ++past_the_cache; return decode(); }, {depth - 1, depth});
+    }
+    return decode();
+  }, {3, UINT_MAX});
+  EXPECT_EQ(past_the_cache, 2u);
+  EXPECT_EQ(cache.bytes(), 10u);
+}
+
+TEST(BlockCache, OnlyWhatIsDecodedIsFound) {
+  BlockCache cache(1 << 20);
+  const BlockId id = id_of(1);
+  EXPECT_EQ(cache.find(id), nullptr);
+  const Block block = cache.load(id, [&] {
+    EXPECT_EQ(cache.find(id), nullptr);
+    EXPECT_TRUE(cache.holds(id));
+    return std::make_shared<const Buffer>(10);
+  });
+  EXPECT_EQ(cache.find(id), block);
+}
+
 }  // namespace
 }  // namespace wfs

@@ -17,10 +17,9 @@ class PackSessionTest : public ExampleRepository {
     layout.segments = cover(bytes.size(), {});
     session.begin(content_of(bytes), stage(bytes), layout);
     for (std::size_t at = 0; at < bytes.size(); at += length) {
-      const Bytes piece = Bytes(bytes).subspan(at, std::min(length, bytes.size() - at));
-      session.add_block(Buffer(piece.begin(), piece.end()), Dtype::opaque);
+      session.add_block({{at, std::min(length, bytes.size() - at)}, Dtype::opaque});
     }
-    session.end("");
+    session.end();
   }
 
   std::size_t count_packs() {
@@ -106,7 +105,7 @@ TEST_F(PackSessionTest, AContentThatIsAbandonedLeavesNoRowAndHarmsNoOther) {
   Layout layout;
   layout.segments = cover(1'000'000, {});
   session.begin(content_of(weights(1, 9)), stage(weights(1'000'000, 9)), layout);
-  for (int i = 0; i < 40; ++i) session.add_block(weights(10'000, 100u + i), Dtype::opaque);
+  for (unsigned i = 0; i < 40; ++i) session.add_block({{i * 10'000, 10'000}, Dtype::opaque});
   session.abandon();
   pack_as_blocks(session, bytes, 100'000);
   session.finish_pack();

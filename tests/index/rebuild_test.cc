@@ -11,6 +11,7 @@
 #include "index/commit_rows.h"
 #include "index/content_rows.h"
 #include "index/staged_rows.h"
+#include "index/upgrade.h"
 #include "index/whole_rows.h"
 #include "tests/index/example.h"
 
@@ -202,8 +203,9 @@ TEST_F(RebuildTest, CommitsWhoseContentIsStillStagedAreKept) {
 }
 
 TEST_F(RebuildTest, AnIndexOfANewerVersionIsLeftAlone) {
-  repository().catalog().write(Durability::now,
-                               [](Database& database) { database.run("PRAGMA user_version = 2"); });
+  repository().catalog().write(Durability::now, [](Database& database) {
+    database.run(cat("PRAGMA user_version = ", index_version + 1));
+  });
   repository_.reset();
   try {
     rebuild(path(), nullptr);
