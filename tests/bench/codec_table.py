@@ -131,13 +131,13 @@ def tensor_bytes(path):
 
 
 def best_time(prepare, run):
-    """Seconds of the fastest run, and what the last one gave; prepare() is not timed."""
+    """Computing time of the fastest run, and what the last one gave; prepare() is not timed."""
     seconds = []
     for _ in range(ROUNDS):
         arguments = prepare()
-        start = time.perf_counter()
+        start = time.process_time()
         result = run(*arguments)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return min(seconds), result
 
 
@@ -225,7 +225,7 @@ def print_table(pairs, series, bench):
     print("Each cell: size in % of raw · encode GB/s · decode GB/s.\n")
     print("| data | weightfs | wanted | ZipNN | " + " | ".join(PEERS) + " | 4 KiB read |")
     print("|---" * (5 + len(PEERS)) + "|")
-    misses = []
+    misses, copies = [], []
     for pair in pairs:
         file, base = series / pair.file, series / pair.base if pair.base else None
         if not file.exists():
@@ -233,12 +233,18 @@ def print_table(pairs, series, bench):
             continue
         report = run_bench(bench, file, *(["--base", base] if base else []))
         zipnn = measure_zipnn(file, base, pair.zipnn) if pair.zipnn else None
+        copies.append(report["copy_mbps"])
         page = report["page"]
         pages = f"{page['page_us']:.0f} of {page['block_us']:.0f} us" if page else "-"
         cells = [cell(report["all"]), wanted(pair), cell(zipnn)]
         cells += [cell(report["peers"].get(peer)) for peer in PEERS]
         print(f"| {pair.what} | {' | '.join(cells)} | {pages} |", flush=True)
         misses += missed(pair, report["all"], report["peers"], zipnn)
+    if copies:
+        print(
+            f"\nCopying the same blocks, for comparison: {min(copies) / 1000:.1f} to "
+            f"{max(copies) / 1000:.1f} GB/s; below 5 the machine was too busy to measure on."
+        )
     print("\nMissed: " + ("; ".join(misses) or "nothing") + ".")
 
 
