@@ -28,7 +28,7 @@ HWY_EXPORT(lengths1_kernel);
 HWY_EXPORT(lengths2_kernel);
 HWY_EXPORT(lengths4_kernel);
 
-constexpr std::size_t front = offset_group;  // room before the keys, for the group that is not whole
+constexpr std::size_t front = offset_group;       // room for the group that is not whole
 constexpr std::size_t chunk = 16 * offset_group;  // stays in the nearest cache until counted
 constexpr std::size_t groups_period = 1024;
 
@@ -66,8 +66,14 @@ void Tokens::make(Bytes plain, Bytes base, TokenShape shape, Offsets offsets) {
   std::uint16_t* const keys = keys_.data() + front;
   const auto run = [&](const std::uint8_t* at, const std::uint8_t* from, std::size_t done,
                        std::size_t groups) {
-    const TokenJob job{at, from, groups, shape.shift, offsets.kind == Offsets::Kind::relative,
-                       offsets.origin, keys + length_ - done, &offsets_[done / offset_group]};
+    const TokenJob job{at,
+                       from,
+                       groups,
+                       shape.shift,
+                       offsets.kind == Offsets::Kind::relative,
+                       offsets.origin,
+                       keys + length_ - done,
+                       &offsets_[done / offset_group]};
     const std::size_t end = front + length_ - done;
     if (width_ == 1) return HWY_DYNAMIC_DISPATCH(tokens1_kernel)(job);
     if (width_ == 2) return HWY_DYNAMIC_DISPATCH(tokens2_kernel)(job, differences2_.data() + end);

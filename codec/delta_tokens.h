@@ -62,8 +62,8 @@ class Tokens {
   std::array<KeyCounts, 4> counts_;
 };
 
-// How often the numbers of a sample have an exponent of the base and a bit length of the difference:
-// exponents as they are, and relative to the mean difference of the group.
+// How often the numbers of a sample have an exponent of the base and a bit length of the
+// difference: exponents as they are, and relative to the mean difference of the group.
 struct SampledLengths {
   static constexpr std::size_t lengths = 33;
   static constexpr std::size_t exponents = 256;

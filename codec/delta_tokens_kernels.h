@@ -1,5 +1,6 @@
-// The kernels of codec/delta_tokens.cc, which includes this file once for each instruction set: hence
-// no guard. Sums of floats are added up in one order everywhere, so that all give the same bytes.
+// The kernels of codec/delta_tokens.cc, which includes this file once for each instruction set:
+// hence no guard. Sums of floats are added up in one order everywhere, so that all give the same
+// bytes.
 HWY_BEFORE_NAMESPACE();
 namespace wfs {
 namespace HWY_NAMESPACE {
@@ -116,8 +117,7 @@ HWY_INLINE auto sum_of_halves(AnyDF df, hn::Vec<AnyDF> v) {
 }
 
 template <class Number>
-HWY_INLINE int group_exponent(const std::uint8_t* plain, const std::uint8_t* base,
-                              unsigned shift) {
+HWY_INLINE int group_exponent(const std::uint8_t* plain, const std::uint8_t* base, unsigned shift) {
   constexpr std::size_t lanes = hn::MaxLanes(D());
   constexpr std::size_t vectors = 32 / lanes;
   const bool is_f16 = sizeof(Number) == 2 && shift == f16_shift;
@@ -136,8 +136,8 @@ HWY_INLINE int group_exponent(const std::uint8_t* plain, const std::uint8_t* bas
       for (std::size_t v = 0; v < vectors / 2; ++v) {
         const V x = load32<Number>(plain, i + 2 * v * lanes);
         const V b = load32<Number>(base, i + 2 * v * lanes);
-        const auto even_change = hn::Sub(value_of(hn::ShiftLeft<16>(x), is_f16),
-                                         value_of(hn::ShiftLeft<16>(b), is_f16));
+        const auto even_change =
+            hn::Sub(value_of(hn::ShiftLeft<16>(x), is_f16), value_of(hn::ShiftLeft<16>(b), is_f16));
         const auto odd_change =
             hn::Sub(value_of(hn::And(x, odd), is_f16), value_of(hn::And(b, odd), is_f16));
         sums[v] = hn::Add(sums[v], hn::Abs(even_change));
@@ -240,7 +240,7 @@ HWY_INLINE void tokens_of_group_portable(const std::uint8_t* plain, const std::u
     if constexpr (sizeof(Number) > 1) {
       constexpr int first = static_cast<int>(kept<Number>) + 1;
       const auto bits = static_cast<unsigned>(std::max(bit_length(z), first) - first);
-      token = (bits << kept<Number>) + (static_cast<unsigned>(z) >> bits);
+      token = (bits << kept<Number>)+(static_cast<unsigned>(z) >> bits);
       *(z_end - offset_group + i) = z;
     }
     keys[i] = static_cast<std::uint16_t>(class_index << 8 | token);

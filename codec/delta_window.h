@@ -1,5 +1,6 @@
-// Which exponents of the base become the classes of a delta, chosen from a sample of its numbers, and
-// what the tokens will then cost. The same blocks give the same choice. Functions without state.
+// Which exponents of the base become the classes of a delta, chosen from a sample of its numbers,
+// and what the tokens will then cost. The same blocks give the same choice. Functions without
+// state.
 #pragma once
 
 #include "codec/delta_tokens.h"
@@ -9,8 +10,8 @@ namespace wfs {
 struct DeltaPlan {
   TokenShape shape;
   Offsets offsets;
-  double bits = 0;          // a number, estimated
-  double bits_alone = 0;    // the same with one class
+  double bits = 0;        // a number, estimated
+  double bits_alone = 0;  // the same with one class
 };
 
 // Requires: at least one whole number; equal lengths of at most a block.

@@ -35,13 +35,14 @@ std::size_t pattern_of(Bytes plain) {
 }
 
 struct Plan {
-  PlaneShape shape;             // one plane of bytes, when nothing is known
-  bool is_noise = false;        // neither planes nor repetitions
-  double search_from = 2;       // share of repetitions that zstd is asked from; 2: never
-  bool search_only = false;     // text: no planes
+  PlaneShape shape;          // one plane of bytes, when nothing is known
+  bool is_noise = false;     // neither planes nor repetitions
+  bool search_only = false;  // text: no planes
+  double search_from = 2;    // share of repetitions that zstd is asked from; 2: never
 };
 
-// A block of a numeric type is split by it, and searched only when all its planes repeat themselves.
+// A block of a numeric type is split by it, and searched only when all its planes repeat
+// themselves.
 Plan plan_numbers(Dtype dtype) {
   Plan plan;
   plan.shape.width = width_of(dtype);

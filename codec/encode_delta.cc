@@ -15,7 +15,7 @@
 namespace wfs {
 namespace {
 
-constexpr double planes_gain = 0.985;   // planes are slower to read than tokens: they have to be smaller
+constexpr double planes_gain = 0.985;   // planes are slower to read: they have to be smaller
 constexpr double context_share = 0.07;  // where classes gain so much, or so many bits a number,
 constexpr double context_bits = 0.4;    // planes do not come near
 constexpr double head_length = 700;     // of the tables and the states, about
@@ -24,14 +24,20 @@ constexpr double head_length = 700;     // of the tables and the states, about
 std::optional<TokenShape> shape_of(Dtype dtype) {
   switch (dtype) {
     case Dtype::f32:
-    case Dtype::c64: return TokenShape{4, 23};
-    case Dtype::f16: return TokenShape{2, 10};
-    case Dtype::bf16: return TokenShape{2, 7};
+    case Dtype::c64:
+      return TokenShape{4, 23};
+    case Dtype::f16:
+      return TokenShape{2, 10};
+    case Dtype::bf16:
+      return TokenShape{2, 7};
     case Dtype::f8_e4m3:
-    case Dtype::f8_e4m3_fnuz: return TokenShape{1, 3};
+    case Dtype::f8_e4m3_fnuz:
+      return TokenShape{1, 3};
     case Dtype::f8_e5m2:
-    case Dtype::f8_e5m2_fnuz: return TokenShape{1, 2};
-    default: break;
+    case Dtype::f8_e5m2_fnuz:
+      return TokenShape{1, 2};
+    default:
+      break;
   }
   const unsigned width = width_of(dtype);
   if (width == 8) return std::nullopt;
@@ -53,8 +59,8 @@ DeltaChoice choose_planes(Bytes plain, Bytes base, unsigned width) {
   choice.form = DeltaForm::planes;
   choice.width = width;
   const Bytes differences = sample_of_differences(plain, base, width);
-  choice.length = bits_as_planes(differences, {width, Rotation::none}) / 8 *
-                  static_cast<double>(plain.size());
+  choice.length =
+      bits_as_planes(differences, {width, Rotation::none}) / 8 * static_cast<double>(plain.size());
   return choice;
 }
 
@@ -291,8 +297,10 @@ std::optional<DeltaChoice> choose_delta(Bytes plain, Bytes base, Dtype dtype, do
 
 Buffer encode_delta(Bytes plain, Bytes base, Dtype dtype, const DeltaChoice& choice) {
   switch (choice.form) {
-    case DeltaForm::tokens: return encode_tokens(plain, base, choice.tokens);
-    case DeltaForm::planes: return encode_planes_of_differences(plain, base, choice.width);
+    case DeltaForm::tokens:
+      return encode_tokens(plain, base, choice.tokens);
+    case DeltaForm::planes:
+      return encode_planes_of_differences(plain, base, choice.width);
     case DeltaForm::groups:
       return encode_groups(plain, base, group_classes_of(dtype), choice.operation);
   }

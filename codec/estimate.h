@@ -12,8 +12,8 @@ struct Estimate {
 
 Estimate estimate(Bytes bytes);
 
-// Copies pieces of `bytes` from all over it, of `multiple` numbers of 8 bytes, to the start of `to`,
-// and gives how many bytes that were; all of them when they are not more than fit.
+// Copies pieces of `bytes`, from all over it and at multiples of 8, to the start of `to`, and gives
+// how many bytes that were; all of them when they are not more than fit.
 std::size_t take_sample(Bytes bytes, MutableBytes to);
 
 }  // namespace wfs

@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include "codec/planes.h"
 
-// Compiles this file once more for each kind of vectors the architecture has. The inner loops have no
-// calls, no branches and restricted pointers: the compiler vectorises them.
+// Compiles this file once more for each kind of vectors the architecture has. The inner loops have
+// no calls, no branches and restricted pointers: the compiler vectorises them.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "codec/planes_split.cc"
 #include <hwy/cache_control.h>

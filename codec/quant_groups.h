@@ -1,5 +1,5 @@
-// How the groups of GGUF's quants are laid out: which of their bytes are of one kind, and so share a
-// table. Functions without state.
+// How the groups of GGUF's quants are laid out: which of their bytes are of one kind, and so share
+// a table. Functions without state.
 #pragma once
 
 #include <cstdint>

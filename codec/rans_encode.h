@@ -1,7 +1,7 @@
-// The encoding half of the range coder. rANS gives back its symbols in the reverse of the order they
-// were pushed in, so a payload is pushed from its last segment to its first; keys and differences
-// come reversed from codec/delta_tokens.h, so that all loops run forward. The bytes are the same for
-// every instruction set. One thread.
+// The encoding half of the range coder. rANS gives back its symbols in the reverse of the order
+// they were pushed in, so a payload is pushed from its last segment to its first; keys and
+// differences come reversed from codec/delta_tokens.h, so that all loops run forward. The bytes are
+// the same for every instruction set. One thread.
 #pragma once
 
 #include <array>
@@ -55,7 +55,8 @@ class RansEncoder {
   void append_stream(Buffer& to);
 
  private:
-  // Each byte of a block costs a word at most, and so does each offset; one vector is stored beyond.
+  // Each byte of a block costs a word at most, and so does each offset; one vector is stored
+  // beyond.
   static constexpr std::size_t words_max = block_size_max + block_size_max / 64 + 256;
 
   alignas(64) std::array<std::uint32_t, rans_states> states_;  // the last state first

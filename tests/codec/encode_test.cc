@@ -40,8 +40,8 @@ TEST(Encode, EveryBlockOfEveryTypeDecodesToItsBytes) {
 
 TEST(Encode, EveryBlockOfEveryTypeDecodesAgainstEveryBase) {
   Random random(25);
-  for (const std::size_t size : {0U, 1U, 2U, 3U, 7U, 63U, 64U, 65U, 127U, 128U, 129U, 255U, 257U,
-                                 1000U, 4095U, 4097U}) {
+  for (const std::size_t size :
+       {0U, 1U, 2U, 3U, 7U, 63U, 64U, 65U, 127U, 128U, 129U, 255U, 257U, 1000U, 4095U, 4097U}) {
     for (const Buffer& plain : contents_of(random, size)) {
       for (const Buffer& base : bases_of(random, plain)) {
         for (std::uint8_t number = 0; number < dtype_count; ++number) {

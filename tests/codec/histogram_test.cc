@@ -26,8 +26,8 @@ TEST(Histogram, FrequenciesFillTheTableAndLeaveNoSymbolOut) {
     const std::size_t used = 1 + random.below(rans_symbols);
     const std::size_t spread = random.below(18);
     for (std::size_t i = 0; i < used; ++i) {
-      counts[random.below(rans_symbols)] = 1 + static_cast<std::uint32_t>(
-          random.below(std::size_t{1} << random.below(spread + 1)));
+      counts[random.below(rans_symbols)] =
+          1 + static_cast<std::uint32_t>(random.below(std::size_t{1} << random.below(spread + 1)));
     }
     for (const unsigned bits : {delta_table_bits, planes_table_bits}) {
       const Frequencies frequencies = normalise(counts, bits);

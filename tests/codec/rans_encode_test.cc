@@ -64,11 +64,10 @@ TEST(RansEncode, TheOracleReadsTokensOfEveryShapeAndOffset) {
             for (const Offsets offsets :
                  {Offsets{Offsets::Kind::constant, 0}, Offsets{Offsets::Kind::constant, 117},
                   Offsets{Offsets::Kind::relative, -3}, Offsets{Offsets::Kind::relative, 250}}) {
-              const Buffer payload = encode_delta(plain, base, Dtype::opaque,
-                                                  tokens_choice(shape, offsets));
+              const Buffer payload =
+                  encode_delta(plain, base, Dtype::opaque, tokens_choice(shape, offsets));
               ASSERT_EQ(reference::delta_plain(payload, base), plain)
-                  << size << " by " << shape.width << ", " << shape.shift << ", "
-                  << offsets.origin;
+                  << size << " by " << shape.width << ", " << shape.shift << ", " << offsets.origin;
             }
           }
         }
@@ -92,8 +91,7 @@ TEST(RansEncode, TheOracleReadsPlanesOfDifferencesAndGroups) {
         }
         choice.form = DeltaForm::groups;
         for (const Dtype dtype : {Dtype::q4_0, Dtype::q8_0, Dtype::q2_k, Dtype::q8_k}) {
-          for (const auto operation :
-               {GroupOperation::difference, GroupOperation::exclusive_or}) {
+          for (const auto operation : {GroupOperation::difference, GroupOperation::exclusive_or}) {
             choice.operation = operation;
             const Buffer payload = encode_delta(plain, base, dtype, choice);
             EXPECT_EQ(reference::delta_plain(payload, base), plain) << size << name_of(dtype);
@@ -109,7 +107,8 @@ TEST(RansEncode, TheOracleReadsPlanesOfDifferencesAndGroups) {
 TEST(RansEncode, EveryFrequencyIsDividedExactly) {
   with_every_kind([] {
     Random random(53);
-    for (unsigned frequency = 1; frequency < 1U << delta_table_bits; frequency += 1 + frequency / 9) {
+    for (unsigned frequency = 1; frequency < 1U << delta_table_bits;
+         frequency += 1 + frequency / 9) {
       Frequencies frequencies{};
       frequencies[3] = static_cast<std::uint16_t>(frequency);
       frequencies[200] = static_cast<std::uint16_t>((1U << delta_table_bits) - frequency);
