@@ -49,7 +49,7 @@ class GoldenV1 : public DeltaRepository {
     for (const GoldenFile& file : files) {
       const auto entry = find_path(repository(), resolve(repository(), file.commit), file.path);
       ASSERT_TRUE(entry.has_value()) << file.commit << ' ' << file.path;
-      EXPECT_EQ(hex(sha256(bytes_of(entry->content))), file.sha256) << file.commit << ' ' << file.path;
+      EXPECT_EQ(hex(sha256(bytes_of(entry->content)).bytes), file.sha256) << file.commit << ' ' << file.path;
     }
   }
 
