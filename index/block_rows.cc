@@ -16,6 +16,19 @@ std::string select_where(std::string_view condition) {
              condition);
 }
 
+BlockRef block_at(const Statement& query) {
+  BlockRef block;
+  block.number = query.number(0);
+  block.id = id_at<BlockId>(query, 1);
+  block.pack = query.number(2);
+  block.offset = static_cast<std::uint64_t>(query.number(3));
+  block.payload_length = static_cast<std::uint32_t>(query.number(4));
+  block.plain_length = static_cast<std::uint32_t>(query.number(5));
+  block.encoding = static_cast<Encoding>(query.number(6));
+  block.depth = static_cast<std::uint8_t>(query.number(7));
+  return block;
+}
+
 // Rows are taken level by level: those that are wanted, their bases, the bases of those.
 class BlockLoader {
  public:
@@ -64,17 +77,9 @@ class BlockLoader {
   };
 
   void take(const Statement& query) {
-    Row row;
-    BlockRef& block = row.block;
-    block.number = query.number(0);
-    block.id = id_at<BlockId>(query, 1);
-    block.pack = query.number(2);
-    block.offset = static_cast<std::uint64_t>(query.number(3));
-    block.payload_length = static_cast<std::uint32_t>(query.number(4));
-    block.plain_length = static_cast<std::uint32_t>(query.number(5));
-    block.encoding = static_cast<Encoding>(query.number(6));
+    Row row{block_at(query), {}};
+    const BlockRef& block = row.block;
     const std::int64_t depth = query.number(7);
-    block.depth = static_cast<std::uint8_t>(depth);
     if (block.encoding == Encoding::delta && depth > 0 && depth <= base_depth_max) {
       try {
         row.base = base_numbers_of(query.blob(8));
@@ -147,6 +152,13 @@ std::optional<BlockRef> find_block(Database& database, const BlockId& id) {
   auto blocks = loader.finish();
   if (blocks.empty()) return std::nullopt;
   return std::move(blocks.front());
+}
+
+std::optional<BlockRef> find_block_row(Database& database, const BlockId& id) {
+  auto query = database.prepare(select_where("id = ?"));
+  query.bind(id.hash.bytes);
+  if (!query.step()) return std::nullopt;
+  return block_at(query);
 }
 
 std::int64_t insert_block(Database& database, const BlockRef& block) {

@@ -13,6 +13,8 @@
 namespace wfs {
 
 std::optional<BlockRef> find_block(Database& database, const BlockId& id);
+// The row alone, without its base: one query.
+std::optional<BlockRef> find_block_row(Database& database, const BlockId& id);
 // Gives the block its number; the number of the row that is there already when there is one. Base blocks
 // without a number are found by their id: their rows are there.
 std::int64_t insert_block(Database& database, const BlockRef& block);

@@ -149,6 +149,8 @@ Buffer BlockStore::decoded(const BlockRef& block) {
 }
 
 Buffer BlockStore::decoded_front(const BlockRef& block, std::uint32_t wanted) {
+  // A number is decoded whole, and so are those below it.
+  wanted = std::min((wanted + 7) / 8 * 8, block.plain_length);
   if (wanted == block.plain_length) return decoded(block);
   require_readable(block);
   const HeldBase base = base_front_of(block, wanted);

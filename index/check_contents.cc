@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "index/block_base.h"
 #include "index/check_run.h"
 
 namespace wfs {
@@ -40,21 +41,41 @@ void CheckRun::check_packed(const ContentRow& row) {
     fail(Errc::corrupt, cat("it has ", map->size(), " bytes; the index says ", row.size));
   }
   auto& findings = bad_contents_[row.id];
-  for (const BlockRef& block : map->blocks()) {
-    if (const auto pack = bad_packs_.find(block.pack); pack != bad_packs_.end()) {
-      findings.push_back(pack->second);
-    }
-    if (const auto bad = bad_blocks_.find(block.id); bad != bad_blocks_.end()) {
-      findings.push_back(bad->second);
-    }
-  }
-  std::sort(findings.begin(), findings.end());
-  findings.erase(std::unique(findings.begin(), findings.end()), findings.end());
+  findings = damage_below(*map);
   if (!findings.empty()) {
     fail(Errc::corrupt, "blocks of it are damaged or missing; restore the packs from a copy");
   }
   bad_contents_.erase(row.id);
   if (depth_ == CheckDepth::data) check_bytes(row, PackedContent(map, repository_.blocks()));
+}
+
+// Findings about the blocks of a content and about all bases below them.
+std::vector<CheckRun::FindingIndex> CheckRun::damage_below(const SegmentMap& map) {
+  std::vector<FindingIndex> findings;
+  std::unordered_set<std::int64_t> seen;
+  std::vector<const BlockRef*> open;
+  for (const BlockRef& block : map.blocks()) open.push_back(&block);
+  while (!open.empty()) {
+    const BlockRef& block = *open.back();
+    open.pop_back();
+    if (!seen.insert(block.number).second) continue;
+    if (const auto pack = bad_packs_.find(block.pack); pack != bad_packs_.end()) {
+      findings.push_back(pack->second);
+    }
+    auto bad = bad_blocks_.find(block.id);
+    if (bad == bad_blocks_.end() && block.encoding == Encoding::delta && !block.base) {
+      bad = bad_blocks_
+                .emplace(block.id, found("block", hex(block.id),
+                                         "the index lacks its base; run `mountctl rebuild`"))
+                .first;
+    }
+    if (bad != bad_blocks_.end()) findings.push_back(bad->second);
+    if (!block.base) continue;
+    for (const BlockRef& base : block.base->blocks) open.push_back(&base);
+  }
+  std::sort(findings.begin(), findings.end());
+  findings.erase(std::unique(findings.begin(), findings.end()), findings.end());
+  return findings;
 }
 
 void CheckRun::check_staged(const ContentRow& row) {

@@ -40,6 +40,7 @@ class CheckRun {
   // check_packs.cc
   void check_packs();
   void check_pack(const PackRow& row, std::int64_t indexed_blocks);
+  BlockRef block_of(const Fd& pack, const PackRow& row, const FooterRow& record);
   void check_record(const Fd& pack, const PackRow& row, const FooterRow& record);
   void compare_with_index(const PackRow& row, const PackContents& contents,
                           std::int64_t indexed_blocks);
@@ -47,6 +48,7 @@ class CheckRun {
   // check_contents.cc
   void check_contents();
   void check_packed(const ContentRow& row);
+  std::vector<FindingIndex> damage_below(const SegmentMap& map);
   void check_staged(const ContentRow& row);
   void require_local_files(const StagedFile& file);
   void check_bytes(const ContentRow& row, const ByteSource& content);

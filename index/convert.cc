@@ -9,7 +9,16 @@
 namespace wfs {
 namespace {
 
-// All without branches, so that compilers turn the loops into vector code.
+// All without branches and with signed numbers, so that compilers turn the loops into vector code. The sign is
+// taken off first: what is compared is never negative.
+
+// `yes` where `below` is less than `bound`, else `no`: by a mask, as compilers make branches of conditions.
+// Requires: the difference of both fits.
+std::int32_t where_less(std::int32_t below, std::int32_t bound, std::int32_t yes,
+                        std::int32_t no) noexcept {
+  const std::int32_t mask = (below - bound) >> 31;
+  return (yes & mask) | (no & ~mask);
+}
 
 struct F32 {
   using Bits = std::uint32_t;
@@ -23,7 +32,7 @@ struct Bf16 {
   static Bits narrow(std::uint32_t bits) noexcept {
     const std::uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
     const std::uint32_t nan = (bits >> 16) | 0x40;
-    return static_cast<Bits>((bits & 0x7fffffff) > 0x7f800000 ? nan : rounded);
+    return static_cast<Bits>(static_cast<std::int32_t>(bits & 0x7fffffff) > 0x7f800000 ? nan : rounded);
   }
 };
 
@@ -32,36 +41,35 @@ struct F16 {
 
   static std::uint32_t widen(Bits bits) noexcept {
     const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000) << 16;
-    const std::uint32_t shifted = static_cast<std::uint32_t>(bits & 0x7fff) << 13;
-    constexpr std::uint32_t exponent_max = 0x7c00u << 13;
-    constexpr std::uint32_t rebias = (127u - 15) << 23;
-    const std::uint32_t normal = shifted + rebias;
-    const std::uint32_t special = shifted + rebias + ((128u - 16) << 23);
+    const std::int32_t shifted = (bits & 0x7fff) << 13;
+    constexpr std::int32_t exponent_max = 0x7c00 << 13;
+    constexpr std::int32_t rebias = (127 - 15) << 23;
+    const std::int32_t normal = shifted + rebias;
+    const std::int32_t special = shifted + (rebias + ((128 - 16) << 23));
     // A subnormal is a multiple of 2^-24: as the mantissa of 2^-14, less that.
     const float subnormal =
-        std::bit_cast<float>(shifted + (113u << 23)) - std::bit_cast<float>(113u << 23);
-    std::uint32_t wide = shifted >= exponent_max ? special : normal;
-    wide = shifted < (1u << 23) ? std::bit_cast<std::uint32_t>(subnormal) : wide;
-    return wide | sign;
+        std::bit_cast<float>(shifted + (113 << 23)) - std::bit_cast<float>(113 << 23);
+    std::int32_t wide = where_less(shifted, exponent_max, normal, special);
+    wide = where_less(shifted, 1 << 23, std::bit_cast<std::int32_t>(subnormal), wide);
+    return static_cast<std::uint32_t>(wide) | sign;
   }
 
   static Bits narrow(std::uint32_t bits) noexcept {
     const std::uint32_t sign = (bits >> 16) & 0x8000;
-    const std::uint32_t size = bits & 0x7fffffff;
-    constexpr std::uint32_t infinite = 255u << 23;
-    constexpr std::uint32_t too_large = (127u + 16) << 23;
-    constexpr std::uint32_t normal_min = 113u << 23;
-    constexpr std::uint32_t magic = ((127u - 15) + (23 - 10) + 1) << 23;
-    // Adding 0.5 leaves ten bits below it: the processor rounds to the multiples of 2^-24. What is not
-    // small is kept from it, so that no sum is ever inexact in another way.
-    const std::uint32_t small = std::min(size, normal_min);
-    const float sum = std::bit_cast<float>(small) + std::bit_cast<float>(magic);
-    const std::uint32_t subnormal = std::bit_cast<std::uint32_t>(sum) - magic;
-    const std::uint32_t normal = (size - ((127u - 15) << 23) + 0xfff + ((size >> 13) & 1)) >> 13;
-    const std::uint32_t special = size > infinite ? 0x7e00 : 0x7c00;
-    std::uint32_t half = size < normal_min ? subnormal : normal;
-    half = size >= too_large ? special : half;
-    return static_cast<Bits>(half | sign);
+    const auto size = static_cast<std::int32_t>(bits & 0x7fffffff);
+    constexpr std::int32_t infinite = 255 << 23;
+    constexpr std::int32_t too_large = (127 + 16) << 23;
+    constexpr std::int32_t normal_min = 113 << 23;
+    constexpr std::int32_t magic = ((127 - 15) + (23 - 10) + 1) << 23;
+    // Adding 0.5 leaves no bits below 2^-24: the processor rounds to its multiples.
+    const float sum = std::bit_cast<float>(where_less(size, normal_min, size, 0)) +
+                      std::bit_cast<float>(magic);
+    const std::int32_t subnormal = std::bit_cast<std::int32_t>(sum) - magic;
+    const std::int32_t normal = (size - ((127 - 15) << 23) + 0xfff + ((size >> 13) & 1)) >> 13;
+    const std::int32_t special = where_less(infinite, size, 0x7e00, 0x7c00);
+    std::int32_t half = where_less(size, normal_min, subnormal, normal);
+    half = where_less(size, too_large, half, special);
+    return static_cast<Bits>(static_cast<std::uint32_t>(half) | sign);
   }
 };
 

@@ -14,6 +14,7 @@
 #include "index/content_record.h"
 #include "index/content_rows.h"
 #include "index/pack_scan.h"
+#include "index/rebuild_blocks.h"
 #include "index/repository.h"
 #include "index/salvage.h"
 #include "index/whole_rows.h"
@@ -57,6 +58,7 @@ class Rebuild {
       {
         Transaction transaction(database, Transaction::Mode::write);
         for (PackFile& pack : packs_) add_pack(database, pack);
+        blocks_.finish(database);
         for (const PackFile& pack : packs_) add_records(database, pack);
         transaction.commit();
       }
@@ -97,8 +99,10 @@ class Rebuild {
     const auto named = id_of_hex<PackId>(pack.path.stem().string());
     if (!named) return lose(cat(pack.path.string(), ": its name is no id of a pack"));
     PackContents contents;
+    Fd file;
     try {
-      contents = scan_pack(open_file(pack.path, O_RDONLY | O_NOFOLLOW));
+      file = open_file(pack.path, O_RDONLY | O_NOFOLLOW);
+      contents = scan_pack(file);
     } catch (const Error& error) {
       return lose(cat(pack.path.string(), ": ", error.what()));
     }
@@ -107,51 +111,17 @@ class Rebuild {
                " records of it are readable"));
     }
     const std::int64_t number = insert_pack(database, *named, contents.size);
-    paths_by_number_.emplace(number, pack.path);
+    blocks_.add_pack(number, pack.path);
     ++rebuilt_.packs;
     for (const FooterRow& row : contents.rows) {
       if (row.header.type == RecordType::block) {
-        add_block(database, number, row);
+        blocks_.add(database, file, number, row);
       } else {
         pack.records.push_back(row);
       }
     }
     done_ += contents.size;
     if (progress_) progress_(done_, total_);
-  }
-
-  void add_block(Database& database, std::int64_t pack, const FooterRow& row) {
-    BlockRef block;
-    block.id = id_of<BlockId>(row.header.id);
-    block.pack = pack;
-    block.offset = row.offset;
-    block.payload_length = row.header.payload_length;
-    block.plain_length = row.header.plain_length;
-    block.encoding = row.header.encoding;
-    const auto known = find_block(database, block.id);
-    if (!known) {
-      insert_block(database, block);
-      ++rebuilt_.blocks;
-    } else if (!is_readable(*known)) {
-      // A block is in two packs when the bytes in the first one were found damaged.
-      block.number = known->number;
-      move_block(database, block);
-    }
-  }
-
-  bool is_readable(const BlockRef& block) {
-    FooterRow row;
-    row.offset = block.offset;
-    row.header.encoding = block.encoding;
-    row.header.payload_length = block.payload_length;
-    row.header.plain_length = block.plain_length;
-    std::copy(block.id.hash.bytes.begin(), block.id.hash.bytes.end(), row.header.id.begin());
-    try {
-      read_payload(open_file(paths_by_number_.at(block.pack), O_RDONLY | O_NOFOLLOW), row);
-      return true;
-    } catch (const Error&) {
-      return false;
-    }
   }
 
   void add_records(Database& database, const PackFile& pack) {
@@ -176,7 +146,7 @@ class Rebuild {
     std::vector<BlockRef> blocks;
     std::uint64_t stored_bytes = 0;
     for (const auto& name : content.blocks) {
-      const auto block = find_block(database, name.id);
+      const auto block = find_block_row(database, name.id);
       if (!block) {
         fail(Errc::corrupt, cat("content ", hex(id), " lacks block ", hex(name.id)));
       }
@@ -373,7 +343,7 @@ class Rebuild {
   stdfs::path new_index_;
   Rebuilt rebuilt_;
   std::vector<PackFile> packs_;
-  std::map<std::int64_t, stdfs::path> paths_by_number_;
+  RebuildBlocks blocks_{rebuilt_};
   std::uint64_t done_ = 0;
   std::uint64_t total_ = 0;
   std::set<std::int64_t> counted_;

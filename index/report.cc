@@ -1,5 +1,6 @@
 #include "index/report.h"
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 #include <map>
@@ -8,6 +9,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "index/block_base.h"
 #include "index/commit_rows.h"
 #include "index/content_rows.h"
 #include "index/report_rows.h"
@@ -126,6 +128,24 @@ std::string encodings_text(const std::map<std::string_view, std::uint64_t>& coun
   return text;
 }
 
+// Adds a delta to those of its segment that have a base for the same reason.
+void count_base(const BlockRef& block, std::vector<BaseReport>& reports) {
+  if (!block.base) return;
+  const BlockBase& base = *block.base;
+  BaseReport one;
+  one.reason = name_of(base.reason);
+  if (base.from != base.to) one.conversion = cat(name_of(base.from), " to ", name_of(base.to));
+  one.depth_min = one.depth_max = block.depth;
+  auto at = std::find_if(reports.begin(), reports.end(), [&](const BaseReport& report) {
+    return report.reason == one.reason && report.conversion == one.conversion;
+  });
+  if (at == reports.end()) at = reports.insert(at, std::move(one));
+  ++at->blocks;
+  at->stored_bytes += block.payload_length;
+  at->depth_min = std::min<unsigned>(at->depth_min, block.depth);
+  at->depth_max = std::max<unsigned>(at->depth_max, block.depth);
+}
+
 class SegmentReports {
  public:
   // A map without blocks stands for a content that is not packed.
@@ -156,6 +176,7 @@ class SegmentReports {
       if (seen || shared_.contains(block.number)) ++report.shared_blocks;
       if (!seen) report.stored_bytes += block.payload_length;
       ++encodings[name_of(block.encoding)];
+      count_base(block, report.bases);
     }
     report.encodings = encodings_text(encodings);
     return report;
@@ -294,6 +315,23 @@ ContentReport explain(Repository& repository, const ContentId& id) {
   return report;
 }
 
+namespace {
+
+Json json_of(const std::vector<BaseReport>& bases) {
+  Json json = Json::array();
+  for (const BaseReport& base : bases) {
+    json.push_back({{"reason", base.reason},
+                    {"conversion", base.conversion},
+                    {"blocks", base.blocks},
+                    {"stored_bytes", base.stored_bytes},
+                    {"depth_min", base.depth_min},
+                    {"depth_max", base.depth_max}});
+  }
+  return json;
+}
+
+}  // namespace
+
 std::string explain_json(const ContentReport& report) {
   Json json;
   json["sha256"] = hex(report.id);
@@ -315,6 +353,7 @@ std::string explain_json(const ContentReport& report) {
     one["blocks"] = segment.blocks;
     one["shared_blocks"] = segment.shared_blocks;
     one["encodings"] = segment.encodings;
+    one["bases"] = json_of(segment.bases);
     if (!segment.health.empty()) one["health"] = Json::parse(segment.health);
     json["segments"].push_back(std::move(one));
   }

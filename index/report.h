@@ -40,6 +40,14 @@ struct Stats {
 Stats stats_of(Repository& repository);
 std::string stats_json(const Stats& stats);
 
+// Blocks of a segment that are stored as deltas, of bases that were taken for one reason.
+struct BaseReport {
+  std::string reason;      // "parent", "similar"
+  std::string conversion;  // "F32 to BF16"; empty: the bytes as they are
+  std::uint64_t blocks = 0, stored_bytes = 0;
+  unsigned depth_min = 0, depth_max = 0;
+};
+
 // One segment of a content: a tensor, or bytes between tensors.
 struct SegmentReport {
   std::string name;  // of the tensor; empty: none
@@ -49,6 +57,7 @@ struct SegmentReport {
   std::uint64_t blocks = 0;
   std::uint64_t shared_blocks = 0;  // also in another content, or earlier in this one
   std::string encodings;            // "planes 12, raw 1"
+  std::vector<BaseReport> bases;
   std::string health;               // JSON; empty: not measured
 };
 struct ContentReport {

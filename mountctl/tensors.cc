@@ -21,7 +21,9 @@ void print_table(const std::vector<Row>& rows) {
     std::string line;
     for (std::size_t i = 0; i < row.size(); ++i) {
       line += row[i];
-      if (i + 1 < row.size()) line += std::string(widths[i] + 2 - row[i].size(), ' ');
+      const bool more = std::any_of(row.begin() + static_cast<std::ptrdiff_t>(i) + 1, row.end(),
+                                    [](const std::string& cell) { return !cell.empty(); });
+      if (more) line += std::string(widths[i] + 2 - row[i].size(), ' ');
     }
     print(line);
   }
@@ -45,6 +47,17 @@ std::string health_text(const std::string& health) {
   return whole;
 }
 
+std::string bases_text(const std::vector<BaseReport>& bases) {
+  std::string text;
+  for (const BaseReport& base : bases) {
+    text += cat(text.empty() ? "" : ", ", "delta ", base.blocks, " (", base.reason,
+                base.conversion.empty() ? "" : ", " + base.conversion, ", depth ", base.depth_min,
+                base.depth_max > base.depth_min ? cat('-', base.depth_max) : "", ", ",
+                size_text(base.stored_bytes), ')');
+  }
+  return text;
+}
+
 Row row_of(const SegmentReport& segment, Columns columns) {
   Row row = {segment.dtype.empty() ? "(other bytes)" : printable(segment.name), segment.dtype,
              segment.dtype.empty() ? "" : shape_text(segment.shape), size_text(segment.plain_bytes),
@@ -56,6 +69,7 @@ Row row_of(const SegmentReport& segment, Columns columns) {
         segment.blocks, " blocks",
         segment.shared_blocks > 0 ? cat(", ", segment.shared_blocks, " shared") : std::string()));
     row.push_back(segment.encodings);
+    row.push_back(bases_text(segment.bases));
   }
   return row;
 }
@@ -78,7 +92,7 @@ void print_content(const ContentReport& report, Columns columns) {
   if (columns == Columns::tensors) {
     rows.front().push_back("HEALTH");
   } else {
-    rows.front().insert(rows.front().end(), {"BLOCKS", "ENCODINGS"});
+    rows.front().insert(rows.front().end(), {"BLOCKS", "ENCODINGS", "BASES"});
   }
   for (const SegmentReport& segment : report.segments) {
     if (columns == Columns::tensors && segment.dtype.empty()) continue;
