@@ -109,6 +109,7 @@ std::vector<std::shared_ptr<const BlockBase>> bases_over(const BlockBase& neares
   const unsigned in_run = position % run;
   const unsigned wanted = in_run == 0 ? 0 : position - in_run + (in_run & (in_run - 1));
   const bool star = width_of(dtype) >= 4;
+  const bool converted = nearest.from != nearest.to;  // nearly the same values, or the very same
 
   const auto with_position = [&](const BlockBase& base) {
     auto placed = std::make_shared<BlockBase>(base);
@@ -122,6 +123,7 @@ std::vector<std::shared_ptr<const BlockBase>> bases_over(const BlockBase& neares
     if (depth_over(*at) > policy.depth_max) continue;
     chosen = at;
     is_nearest = lifts == 0;
+    if (converted) break;
     if (star ? depth_over(*at) == 1 : position_of(at->blocks.front()) <= wanted) break;
   }
   if (!chosen) return {};

@@ -31,7 +31,7 @@ std::shared_ptr<const BlockBase> lifted(const BlockBase& base, std::uint32_t pla
 // serves. `nearest` is its predecessor: reason and the bytes it is like; its position is filled in here.
 // Numbers of 4 and 8 bytes drift slowly and read twice as fast as shorter ones: they take the ancestor
 // without a base, and the predecessor where that has become too unlike. Others take that of position
-// i & (i - 1) within a run.
+// i & (i - 1) within a run. What is converted from another type takes the predecessor.
 std::vector<std::shared_ptr<const BlockBase>> bases_over(const BlockBase& nearest,
                                                          std::uint32_t plain_length, Dtype dtype,
                                                          const BasePolicy& policy);

@@ -18,7 +18,7 @@
 namespace wfs {
 namespace {
 
-constexpr std::size_t queue_blocks_max = 32;
+constexpr std::size_t blocks_under_way_max = 32;
 constexpr std::uint64_t pack_bytes_max = std::uint64_t{512} << 20;
 constexpr std::uint64_t hot_factor = 2;
 
@@ -148,7 +148,7 @@ Rebased rebase(Repository& repository, Pool& pool, const ContentId& content,
       queue.emplace_back(i, pool.submit([&load, &at = deep[i]] {
         return encode_verified(*load(at.block), at.dtype, {at.base}, load);
       }));
-      if (queue.size() > queue_blocks_max) take_first();
+      if (queue.size() > blocks_under_way_max) take_first();
     }
     while (!queue.empty()) take_first();
     mover.finish();

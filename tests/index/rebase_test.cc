@@ -1,6 +1,5 @@
 #include "index/rebase.h"
 
-#include "index/check.h"
 #include "index/rebuild.h"
 #include "tests/index/trained.h"
 
@@ -29,7 +28,7 @@ class RebaseTest : public TrainingRepository {
 
   void expect_all() {
     for (const Buffer& model : models_) EXPECT_EQ(bytes_of(content_of(model)), model);
-    EXPECT_TRUE(check(repository(), CheckDepth::data, nullptr).findings.empty());
+    expect_sound();
   }
 
   std::vector<Buffer> models_;

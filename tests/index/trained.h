@@ -10,6 +10,7 @@
 
 #include "base/wire.h"
 #include "index/block_base.h"
+#include "index/check.h"
 #include "index/content_rows.h"
 #include "index/refs.h"
 #include "tests/codec/samples.h"
@@ -117,6 +118,13 @@ class TrainingRepository : public ExampleRepository {
   void expect_bytes(const std::map<std::string, Buffer>& files) {
     for (const auto& [file, bytes] : files) {
       EXPECT_EQ(bytes_of(content_of(bytes)), bytes) << file;
+    }
+  }
+
+  void expect_sound() {
+    const CheckReport report = check(repository(), CheckDepth::data, nullptr);
+    for (const auto& finding : report.findings) {
+      ADD_FAILURE() << finding.name << ": " << finding.what;
     }
   }
 
