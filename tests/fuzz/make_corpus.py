@@ -72,6 +72,23 @@ def planes(head, entries, rest=b""):
     return out + b"".join(stored for _, stored in entries) + rest
 
 
+def coded_stream(words=b""):
+    """A stream of which every state is the lower bound."""
+    return struct.pack("<I", len(words) // 2) + struct.pack("<I", 1 << 15) * 64 + words
+
+
+def one_symbol(symbol, bits):
+    """The table of one symbol, whose stream has no words."""
+    absent = bytes([0, symbol]) if symbol else b""
+    return bytes([symbol]) + absent + bytes([0x80 | (1 << bits) >> 8, 0])
+
+
+def two_symbols(bits):
+    """The table of the symbols 0 and 1, equally frequent."""
+    half = 1 << (bits - 1)
+    return bytes([1]) + bytes([0x80 | half >> 8, half & 0xff]) * 2
+
+
 def text16(value):
     return struct.pack("<H", len(value)) + value.encode()
 
@@ -168,6 +185,26 @@ def main():
     write("fuzz_decode", "planes4", decode(3, 2, 32, planes(
         0x84, [(0, numbers[:8]), (1, b"\0"), (0, numbers[:8]), (2, zstd_frame(numbers[:8]))])))
     write("fuzz_decode", "planes8", decode(3, 7, 16, planes(8, [(1, b"\1")] * 8)))
+    words = bytes(range(1, 65)) * 4
+    tail = coded_stream(words)
+    for name, table in [("one", one_symbol(5, 11)), ("two", two_symbols(11))]:
+        write("fuzz_decode", "coded1_" + name, decode(3, 14, 130, planes(1, [(3, table)], tail)))
+        write("fuzz_decode", "coded2_" + name, decode(3, 4, 261, planes(
+            0x82, [(3, table), (3, table)], tail + b"r")))
+        write("fuzz_decode", "coded4_" + name, decode(3, 2, 520, planes(
+            0x84, [(1, b"a"), (3, table), (1, b"b"), (3, table)], tail)))
+    for width, shift in [(1, 3), (2, 7), (4, 23)]:
+        head = bytes([0, width, shift])
+        for name, mask, tables in [
+                ("one", 0xff, one_symbol(20, 10) * 8), ("two", 0x0f, two_symbols(10) * 4)]:
+            write("fuzz_decode", f"tokens{width}_{name}", decode(
+                4, 2, 300 * width, head + bytes([mask]) + one_symbol(0, 10) + tables + tail))
+    write("fuzz_decode", "delta_planes", decode(4, 4, 130, b"\1\2" + planes(
+        2, [(3, two_symbols(11)), (1, b"\0")], tail)))
+    for operation in [0, 1]:
+        write("fuzz_decode", f"groups{operation}", decode(
+            4, 30, 340, struct.pack("<BBH", 2, operation, 34) + bytes([0, 0] + [1] * 32 + [3])
+            + two_symbols(10) * 2 + tail))
     weights = b"".join(struct.pack("<f", (i * 37 % 101 - 50) / 1000) for i in range(100))
     write("fuzz_decode", "weights", decode(0, 2, 400, weights))
 
