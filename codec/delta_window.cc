@@ -9,9 +9,9 @@ namespace wfs {
 namespace {
 
 constexpr std::size_t lengths = SampledLengths::lengths;
-constexpr double relative_group_bits = 4;  // of an offset that is no constant
+constexpr double relative_group_bits = 1;  // of an offset that is no constant, about
 // A varying offset costs a step of the decoder for every group: it has to be worth it.
-constexpr double relative_worth = 0.99;
+constexpr double relative_worth = 0.998;
 
 using Row = std::array<std::uint32_t, lengths>;
 

@@ -19,7 +19,7 @@ constexpr std::size_t exact_max = 8192;  // up to this, a delta is compared with
 constexpr double noise_bits = 7.95;      // bytes of this entropy are stored as they are
 constexpr double repeats_worth = 0.03;   // from this share of repeats on, looking for them pays
 constexpr double rows_worth = 0.3;       // the same for whole numbers: planes find most of them
-constexpr double doubt = 0.05;           // an estimate may be that wrong
+constexpr double doubt = 0.03;           // an estimate may be that wrong
 
 // Whether `bytes` repeat their first `period` bytes to the end.
 bool repeats(Bytes bytes, std::size_t period) {

@@ -14,6 +14,6 @@ namespace wfs {
 // Requires: plain.size() <= block_size_max; base is empty or of plain.size() bytes.
 EncodedBlock encode(Bytes plain, Dtype dtype, Bytes base = {});
 
-inline constexpr double delta_worth = 0.85;
+inline constexpr double delta_worth = 0.9;
 
 }  // namespace wfs

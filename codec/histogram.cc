@@ -79,33 +79,33 @@ double entropy_bits(std::span<const std::uint32_t> counts) noexcept {
 }
 
 Frequencies normalise(const Counts& counts, unsigned bits) {
-  std::array<Used, rans_symbols> all;
+  // Written without branches: which symbols occur is not to be foreseen.
+  std::array<Used, rans_symbols + 1> all;
   std::size_t size = 0;
-  std::uint64_t total = 0;
+  std::uint32_t total = 0;
   for (std::size_t s = 0; s < rans_symbols; ++s) {
-    if (counts[s] == 0) continue;
-    all[size++] = {counts[s], static_cast<std::uint16_t>(s), 1};
+    all.data()[size] = {counts[s], static_cast<std::uint16_t>(s), 1};
+    size += counts[s] != 0;
     total += counts[s];
   }
   const std::uint32_t slots = 1U << bits;
   expects(size > 0 && size < slots, "a table has symbols, and a slot for each");
   const std::span<Used> used(all.data(), size);
   // Symbols below one slot get one; the others share the rest.
-  std::uint64_t shared = 0;
+  std::uint32_t shared = 0;
   std::uint32_t left = slots;
+  const std::uint32_t one_slot = total >> bits;
   for (const Used& one : used) {
-    if (one.count * std::uint64_t{slots} <= total) {
-      --left;
-    } else {
-      shared += one.count;
-    }
+    const bool shares = one.count > one_slot;
+    left -= !shares;
+    shared += shares ? one.count : 0;
   }
+  const double scale = static_cast<double>(left) / static_cast<double>(shared);
   int rest = static_cast<int>(slots);
   for (Used& one : used) {
-    if (one.count * std::uint64_t{slots} > total) {
-      const std::uint64_t share = (one.count * std::uint64_t{left} + shared / 2) / shared;
-      one.frequency = static_cast<std::uint16_t>(share == 0 ? 1 : share);
-    }
+    const auto share = static_cast<std::uint32_t>(one.count * scale + 0.5);
+    const bool shares = one.count > one_slot && share > 1;
+    one.frequency = static_cast<std::uint16_t>(shares ? share : 1);
     rest -= one.frequency;
   }
   settle(used, rest);

@@ -33,7 +33,6 @@ void set_class(KeyTable& table, std::size_t class_index, const Frequencies& freq
                unsigned width) noexcept {
   std::uint32_t start = 0;
   for (std::size_t s = 0; s < rans_symbols; ++s) {
-    if (frequencies[s] == 0) continue;
     const auto high = static_cast<std::uint32_t>(s) >> (8 / width);
     const std::uint32_t low_bits = high > 1 ? high - 1 : 0;
     table[class_index * rans_symbols + s] =

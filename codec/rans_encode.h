@@ -26,7 +26,8 @@ inline constexpr unsigned entry_low_bits_at = 11;
 
 // All entries without a trace.
 void clear(KeyTable& table, unsigned bits) noexcept;
-// Tokens of numbers of that width; bytes, which have no low bits, are of width 1.
+// Tokens of numbers of that width; bytes, which have no low bits, are of width 1. The entries of
+// symbols that do not occur may not be used.
 void set_class(KeyTable& table, std::size_t class_index, const Frequencies& frequencies,
                unsigned width) noexcept;
 

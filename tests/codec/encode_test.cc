@@ -167,8 +167,8 @@ TEST(Encode, SmallMovesOfWeightsAreSmallDeltas) {
     double ratio;
   };
   for (const auto& [dtype, convert, most] :
-       {Case{Dtype::f32, bytes_of, 0.530}, Case{Dtype::bf16, as_bf16, 0.10},
-        Case{Dtype::f16, as_f16, 0.27}}) {
+       {Case{Dtype::f32, bytes_of, 0.555}, Case{Dtype::bf16, as_bf16, 0.126},
+        Case{Dtype::f16, as_f16, 0.290}}) {
     Buffer bytes = convert(plain);
     Buffer from = convert(base);
     bytes.resize(block_size_max);

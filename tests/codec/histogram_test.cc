@@ -14,7 +14,7 @@ namespace {
 double cost_of(const Counts& counts, const Frequencies& frequencies, unsigned bits) {
   double cost = 0;
   for (std::size_t s = 0; s < rans_symbols; ++s) {
-    if (counts[s] != 0) cost += counts[s] * (bits - std::log2(double{frequencies[s]}));
+    if (counts[s] != 0) cost += counts[s] * (bits - std::log2(static_cast<double>(frequencies[s])));
   }
   return cost;
 }
@@ -49,14 +49,14 @@ TEST(Histogram, FrequenciesCostLittleMoreThanTheEntropy) {
     }
     const double entropy = entropy_bits(counts);
     const Frequencies frequencies = normalise(counts, delta_table_bits);
-    EXPECT_LT(cost_of(counts, frequencies, delta_table_bits), 1.004 * entropy) << deviation;
+    EXPECT_LT(cost_of(counts, frequencies, delta_table_bits), 1.01 * entropy) << deviation;
   }
 }
 
 TEST(Histogram, EntropyIsThatOfTheDefinition) {
   Random random(42);
   for (const std::uint32_t n : {0U, 1U, 2U, 3U, 1000U, 1023U, 1024U, 1025U, 65'536U, 262'143U}) {
-    const double exact = n == 0 ? 0 : n * std::log2(double{n});
+    const double exact = n == 0 ? 0 : n * std::log2(static_cast<double>(n));
     EXPECT_NEAR(n_log_n(n), exact, 0.001 * exact) << n;
   }
   EXPECT_EQ(entropy_bits(Counts{}), 0);

@@ -53,7 +53,7 @@ DeltaChoice tokens_choice(TokenShape shape, Offsets offsets) {
 TEST(RansEncode, TheOracleReadsTokensOfEveryShapeAndOffset) {
   with_every_kind([] {
     Random random(51);
-    for (const std::size_t size : sizes) {
+    for (const std::size_t size : {8U, 65U, 129U, 255U, 8194U}) {
       const Buffer weights = bytes_of(random.weights(size / 4 + 1));
       for (Buffer plain : {weights, special_floats(random, size), random.bytes(size)}) {
         plain.resize(size);
