@@ -24,6 +24,8 @@ namespace {
 HWY_EXPORT(tokens1_kernel);
 HWY_EXPORT(tokens2_kernel);
 HWY_EXPORT(tokens4_kernel);
+HWY_EXPORT(differences_kernel);
+HWY_EXPORT(exclusives_kernel);
 HWY_EXPORT(lengths1_kernel);
 HWY_EXPORT(lengths2_kernel);
 HWY_EXPORT(lengths4_kernel);
@@ -118,12 +120,10 @@ void Tokens::make_groups(Bytes plain, Bytes base, GroupOperation operation,
   for (std::size_t done = 0; done < plain.size(); done += period) {
     const std::size_t length = std::min(period, plain.size() - done);
     std::uint16_t* const to = end - done - length;
-    for (std::size_t i = 0; i < length; ++i) {
-      const std::size_t place = length - 1 - i;
-      const unsigned x = at[done + place];
-      const unsigned b = from[done + place];
-      const unsigned symbol = operation == GroupOperation::difference ? (x - b) & 0xff : x ^ b;
-      to[i] = static_cast<std::uint16_t>(upper[place] | symbol);
+    if (operation == GroupOperation::difference) {
+      HWY_DYNAMIC_DISPATCH(differences_kernel)(at + done, from + done, upper.data(), length, to);
+    } else {
+      HWY_DYNAMIC_DISPATCH(exclusives_kernel)(at + done, from + done, upper.data(), length, to);
     }
     count_keys(to, length);
   }

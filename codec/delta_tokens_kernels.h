@@ -290,6 +290,28 @@ void tokens4_kernel(const TokenJob& job, std::uint32_t* z_end) {
   tokens_kernel(job, z_end);
 }
 
+// Keys of bytes in groups, the last first. The compiler vectorises it.
+template <GroupOperation operation>
+HWY_INLINE void group_keys(const std::uint8_t* HWY_RESTRICT plain,
+                           const std::uint8_t* HWY_RESTRICT base,
+                           const std::uint16_t* HWY_RESTRICT upper, std::size_t length,
+                           std::uint16_t* HWY_RESTRICT keys) {
+  for (std::size_t i = 0; i < length; ++i) {
+    const auto symbol = static_cast<std::uint8_t>(
+        operation == GroupOperation::difference ? plain[i] - base[i] : plain[i] ^ base[i]);
+    keys[length - 1 - i] = static_cast<std::uint16_t>(upper[i] | symbol);
+  }
+}
+
+void differences_kernel(const std::uint8_t* plain, const std::uint8_t* base,
+                        const std::uint16_t* upper, std::size_t length, std::uint16_t* keys) {
+  group_keys<GroupOperation::difference>(plain, base, upper, length, keys);
+}
+void exclusives_kernel(const std::uint8_t* plain, const std::uint8_t* base,
+                       const std::uint16_t* upper, std::size_t length, std::uint16_t* keys) {
+  group_keys<GroupOperation::exclusive_or>(plain, base, upper, length, keys);
+}
+
 template <class Number>
 void lengths_kernel(const std::uint8_t* plain, const std::uint8_t* base, unsigned shift,
                     SampledLengths& sampled) {

@@ -118,6 +118,8 @@ void refine(DeltaChoice& choice, Bytes plain, Bytes base) {
 
 // Tokens, unless the differences do not depend on the exponents and are fewer bits as planes.
 DeltaChoice choose_numbers(Bytes plain, Bytes base, TokenShape shape, double wanted) {
+  // Bytes without exponents are one class: as a plane they have a finer table.
+  if (shape.width == 1 && !shape.has_exponents()) return choose_planes(plain, base, 1);
   DeltaChoice tokens = choose_tokens(plain, base, shape);
   const double gain = tokens.tokens.bits_alone - tokens.tokens.bits;
   const bool varies = gain > std::min(context_bits, context_share * tokens.tokens.bits_alone);
@@ -147,7 +149,7 @@ double group_bits(std::span<const std::uint8_t> classes, Bytes plain, Bytes base
                   GroupOperation operation) {
   std::array<Counts, delta_classes> counts{};
   const std::size_t groups = plain.size() / classes.size();
-  const std::size_t step = std::max<std::size_t>(1, groups * classes.size() / (8 * 1024));
+  const std::size_t step = std::max<std::size_t>(1, groups * classes.size() / (4 * 1024));
   std::size_t bytes = 0;
   for (std::size_t g = 0; g < groups; g += step) {
     for (std::size_t k = 0; k < classes.size(); ++k) {
