@@ -1,6 +1,7 @@
 // packing_bench FOLDER [NAME...]: what packing costs. Commits the folders FOLDER/NAME one after the other under
 // their names, each beside the ones before it (without names: FOLDER as a whole, in one commit), into a repository
 // in a temporary folder, packs after each, and prints sizes, speed and the peak of memory.
+#include <fcntl.h>
 #include <sys/resource.h>
 
 #include <chrono>
