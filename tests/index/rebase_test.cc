@@ -22,7 +22,8 @@ class RebaseTest : public TrainingRepository {
 
   unsigned depth_of(const Buffer& model) {
     unsigned depth = 0;
-    for (const BlockRef& block : map_of(model).blocks()) depth = std::max<unsigned>(depth, block.depth);
+    const SegmentMap map = map_of(model);
+    for (const BlockRef& block : map.blocks()) depth = std::max<unsigned>(depth, block.depth);
     return depth;
   }
 
