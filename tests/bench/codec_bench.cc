@@ -102,23 +102,22 @@ void count(Row& row, Bytes plain, const EncodedBlock& stored) {
 
 // Encodes all blocks to memory, compares what they decode to, then takes the times. An encoder's
 // result is dropped at once in the timed passes, as a writer to packs does; the decoder writes to
-// memory as large as the file, as a reader's buffers are.
+// one buffer again and again, as a reader does that takes block after block.
 template <class Codec>
 Result measure(const BlocksOfFiles& blocks, const Options& options, const Codec& codec,
                std::vector<EncodedBlock>& stored) {
   Result result;
   stored.clear();
-  Buffer decoded(blocks.bytes());
-  std::vector<MutableBytes> places;
-  std::size_t at = 0;
+  Buffer decoded(block_size_max);
+  const auto place = [&](std::size_t i) {
+    return MutableBytes(decoded).first(blocks.pairs()[i].plain.size());
+  };
   for (const BlockPair& block : blocks.pairs()) {
     stored.push_back(codec.encode(block));
-    places.push_back(MutableBytes(decoded).subspan(at, block.plain.size()));
-    at += block.plain.size();
     count(result.all, block.plain, stored.back());
     count(result.by_encoding[stored.back().encoding], block.plain, stored.back());
-    codec.decode(stored.back(), block.base, places.back());
-    if (!std::equal(block.plain.begin(), block.plain.end(), places.back().begin())) {
+    codec.decode(stored.back(), block.base, place(stored.size() - 1));
+    if (!std::equal(block.plain.begin(), block.plain.end(), decoded.begin())) {
       fail(Errc::corrupt, "a block decodes to other bytes");
     }
   }
@@ -129,7 +128,7 @@ Result measure(const BlocksOfFiles& blocks, const Options& options, const Codec&
     }
   });
   best_of(options.passes, blocks, stored, result, &Row::decode,
-          [&](std::size_t i) { codec.decode(stored[i], pairs[i].base, places[i]); });
+          [&](std::size_t i) { codec.decode(stored[i], pairs[i].base, place(i)); });
   return result;
 }
 

@@ -68,9 +68,9 @@ def model_of(series, number):
 
 
 def bases(repo, path, revision="main"):
-    """The words by which explain tells of the bases of a file, all segments together."""
+    """Why the bases of a file were taken, as explain tells it, all segments together."""
     told = json.loads(repo.ctl("explain", f"{revision}:{path}", "--json").stdout)
-    return " ".join(segment.get("bases", "") for segment in told["segments"])
+    return {base["reason"] for segment in told["segments"] for base in segment.get("bases", [])}
 
 
 def test_a_fine_tune_over_the_model_costs_what_moved(make_repo, series):
