@@ -1,10 +1,13 @@
 #include <algorithm>
 #include <array>
+#include <string>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "codec/layout.h"
 #include "codec/npy.h"
 #include "codec/source_reader.h"
+#include "codec/torch_pickle.h"
 
 namespace wfs {
 namespace {
@@ -138,8 +141,41 @@ bool is_storage(std::string_view name, std::string_view folder) {
   return !name.empty() && name.find_first_not_of("0123456789") == name.npos;
 }
 
-// A storage's element type is only in the pickle, which is never read: encode() finds the width.
-Tensor storage_of(const Member& member) {
+using Storages = std::unordered_map<std::string, Tensor>;
+
+// What the pickle of the archive says of its storages; nothing where it cannot be read.
+Storages storages_of(const ByteSource& file, const std::vector<Member>& members,
+                     const std::string& folder) {
+  const auto bytes_of = [&](std::string_view name) {
+    Buffer bytes;
+    for (const Member& member : members) {
+      if (member.name != folder + std::string(name)) continue;
+      if (!member.plain || member.data.length > torch_pickle_max) continue;
+      bytes.resize(static_cast<std::size_t>(member.data.length));
+      file.read(member.data.offset, bytes);
+    }
+    return bytes;
+  };
+  if (as_text(bytes_of("byteorder")) == "big") return {};
+  return torch_storages(bytes_of("data.pkl"));
+}
+
+// A storage that the pickle does not name, or names with another length, is bytes of unknown type:
+// encode() finds the width of its numbers.
+Tensor storage_of(const Member& member, const Storages& storages) {
+  const auto known = storages.find(member.name.substr(member.name.rfind('/') + 1));
+  if (known != storages.end()) {
+    std::uint64_t bits = bits_of(known->second.dtype);
+    bool fits = true;
+    for (const std::uint64_t size : known->second.shape) {
+      fits = fits && !__builtin_mul_overflow(bits, size, &bits);
+    }
+    if (fits && bits % 8 == 0 && bits / 8 == member.data.length) {
+      Tensor tensor = known->second;
+      if (tensor.name.empty()) tensor.name = member.name;
+      return tensor;
+    }
+  }
   return {member.name, Dtype::opaque, {member.data.length}};
 }
 
@@ -169,19 +205,20 @@ Layout parse_zip(const ByteSource& file) {
   if (!folder && !is_npz(members))
     fail(Errc::invalid, "a zip archive of neither PyTorch nor NumPy");
 
+  const Storages storages = folder ? storages_of(file, members, *folder) : Storages();
   Layout layout;
   layout.format = folder ? Format::torch_zip : Format::npz;
   std::vector<Segment> found;
   for (const Member& member : members) {
     if (member.data.empty()) {
       if (folder && is_storage(member.name, *folder)) {
-        layout.empty_tensors.push_back(storage_of(member));
+        layout.empty_tensors.push_back(storage_of(member, storages));
       }
     } else if (!member.plain) {
       found.push_back({member.data, {}});
     } else if (folder) {
       const bool storage = is_storage(member.name, *folder);
-      found.push_back({member.data, storage ? std::optional(storage_of(member)) : std::nullopt});
+      found.push_back({member.data, storage ? std::optional(storage_of(member, storages)) : std::nullopt});
     } else if (auto array = array_of(file, member)) {
       if (array->data.empty()) {
         layout.empty_tensors.push_back(std::move(array->tensor));

@@ -21,10 +21,11 @@ bool converts(Dtype type) {
   return type == Dtype::f32 || type == Dtype::f16 || type == Dtype::bf16;
 }
 
-// The folder of a PyTorch archive is named as the file was when it was saved.
+// A storage that nothing is known of has the name of its member, and the folder of a PyTorch archive is
+// named as the file was when it was saved.
 std::string_view key_of(const Layout& layout, const Tensor& tensor) {
   const std::string_view name = tensor.name;
-  if (layout.format != Format::torch_zip) return name;
+  if (layout.format != Format::torch_zip || tensor.dtype != Dtype::opaque) return name;
   const std::size_t slash = name.find('/');
   return slash == name.npos ? name : name.substr(slash + 1);
 }

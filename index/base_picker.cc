@@ -16,6 +16,11 @@ constexpr std::uint64_t tensor_bytes_min = 4096;      // shorter ones are not wo
 constexpr double tie = 0.2;                           // distances that say nothing
 constexpr double distance_same = 1;                   // nothing nearer is looked for
 
+// Storages that nothing is known of are named by numbers, which say nothing in another file.
+bool has_name(const Segment& segment) {
+  return segment.tensor && segment.tensor->dtype != Dtype::opaque;
+}
+
 struct Likeness {
   bool known = false;
   bool related = true;
@@ -136,7 +141,8 @@ void BasePicker::use_names(const ContentId& id, const ContentUse& use, const Byt
                            const Layout& layout, BasePlan& plan) {
   const auto open = [&](std::size_t i) {
     const Segment& segment = layout.segments[i];
-    return segment.tensor && segment.range.length >= tensor_bytes_min && !plan.by_segment_[i].file;
+    return has_name(segment) && segment.range.length >= tensor_bytes_min &&
+           !plan.by_segment_[i].file;
   };
   std::size_t opened = 0;
   for (const ContentId& other : trees_.others(use)) {
@@ -147,7 +153,6 @@ void BasePicker::use_names(const ContentId& id, const ContentUse& use, const Byt
     auto file = files_.open(other);
     if (!file) continue;
     ++opened;
-    if (file->layout().format == Format::torch_zip) continue;  // its names are numbers
     const Likeness likeness = likeness_of(bytes, layout, *file, open);
     if (!likeness.known || !likeness.related) continue;
     take({std::move(file), BaseReason::name, likeness.distance}, layout, plan);
@@ -183,7 +188,7 @@ void BasePicker::use_values(const ContentId& id, const Layout& layout,
 void BasePicker::take(const Candidate& candidate, const Layout& layout, BasePlan& plan) {
   for (std::size_t i = 0; i < layout.segments.size(); ++i) {
     if (plan.by_segment_[i].file) continue;
-    if (candidate.reason == BaseReason::name && !layout.segments[i].tensor) continue;
+    if (candidate.reason == BaseReason::name && !has_name(layout.segments[i])) continue;
     if (const auto at = candidate.file->match(layout, i)) {
       plan.by_segment_[i] = {candidate.file, *at, candidate.reason, candidate.distance.value_or(0)};
     }

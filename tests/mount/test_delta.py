@@ -1,7 +1,6 @@
 """What checkpoints near one another cost, on real weights that drift as training makes them drift."""
 
 import json
-import pathlib
 import shutil
 
 import pytest
@@ -100,6 +99,17 @@ def test_a_checkpoint_folder_uses_the_one_before_it(make_repo, series):
     for number in range(COUNT):
         name = f"checkpoint-{100 * (number + 1)}"
         wfs.assert_same_tree(repo.branch() / "run" / name, series / name)
+
+
+def test_a_file_of_torch_is_known_by_its_tensors(make_repo, series):
+    repo = make_repo()
+    first, second = (series / f"checkpoint-{step}" / "optimizer.pt" for step in (100, 200))
+    cost(repo, first, repo.branch() / "a" / "optimizer.pt", "first")
+    told = json.loads(repo.ctl("explain", "main:a/optimizer.pt", "--json").stdout)
+    tensors = [segment for segment in told["segments"] if "exp_avg_sq" in segment["name"]]
+    assert len(tensors) == 24 and {tensor["dtype"] for tensor in tensors} == {"F32"}
+    cost(repo, second, repo.branch() / "elsewhere.pth", "second")
+    assert bases(repo, "elsewhere.pth") <= {"name", "similar"} and bases(repo, "elsewhere.pth")
 
 
 def test_a_run_that_arrives_in_one_commit_is_stored_as_deltas(make_repo, series):
