@@ -106,14 +106,32 @@ TEST_F(GoldenV1, AnUpgradedIndexHasTheColumnsOfANewOne) {
 }
 
 TEST_F(GoldenV1, AnIndexThatCannotBeWrittenIsNotUpgradedAndSaysSo) {
-  if (::geteuid() == 0) GTEST_SKIP() << "nothing is read-only to root";
-  stdfs::permissions(path() / "index.sqlite", stdfs::perms::owner_read);
-  try {
-    Repository reader(path(), Repository::Access::read);
-    ADD_FAILURE() << "opened";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), Errc::read_only) << error.what();
+  using stdfs::perms;
+  const perms readable = perms::owner_read | perms::group_read | perms::others_read;
+  const perms folder = readable | perms::owner_exec | perms::group_exec | perms::others_exec;
+  for (const auto& entry : stdfs::recursive_directory_iterator(path())) {
+    stdfs::permissions(entry.path(), entry.is_directory() ? folder : readable);
   }
+  // SQLite reads only where it may write beside the index.
+  stdfs::permissions(path(), perms::all);
+  stdfs::permissions(folder_.path(), folder);
+  const auto open_it = [this] {
+    // Nothing is read-only to root.
+    if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0) std::exit(2);
+    try {
+      Repository reader(path(), Repository::Access::read);
+    } catch (const Error& error) {
+      std::fprintf(stderr, "%s\n", error.what());
+      std::exit(error.code() == Errc::read_only ? 0 : 3);
+    }
+    std::exit(1);
+  };
+  EXPECT_EXIT(open_it(), testing::ExitedWithCode(0), "cannot be upgraded");
+  stdfs::permissions(folder_.path(), perms::owner_all);
+  for (const auto& entry : stdfs::recursive_directory_iterator(path())) {
+    if (entry.is_directory()) stdfs::permissions(entry.path(), perms::owner_all);
+  }
+  stdfs::permissions(path(), perms::owner_all);
 }
 
 TEST_F(GoldenV1, TakesCommitsAndDeltasAndIsRebuiltFromThePacksOfBothFormats) {
