@@ -106,7 +106,7 @@ def test_a_file_of_torch_is_known_by_its_tensors(make_repo, series):
     first, second = (series / f"checkpoint-{step}" / "optimizer.pt" for step in (100, 200))
     cost(repo, first, repo.branch() / "a" / "optimizer.pt", "first")
     told = json.loads(repo.ctl("explain", "main:a/optimizer.pt", "--json").stdout)
-    tensors = [segment for segment in told["segments"] if "exp_avg_sq" in segment["name"]]
+    tensors = [segment for segment in told["segments"] if "exp_avg_sq" in segment["tensor"]]
     assert len(tensors) == 24 and {tensor["dtype"] for tensor in tensors} == {"F32"}
     cost(repo, second, repo.branch() / "elsewhere.pth", "second")
     assert bases(repo, "elsewhere.pth") <= {"name", "similar"} and bases(repo, "elsewhere.pth")
