@@ -13,21 +13,14 @@
 namespace wfs {
 namespace {
 
-BlockId block_id_in(const RecordHeader& header) {
-  BlockId id;
-  std::copy_n(header.id.begin(), id.hash.bytes.size(), id.hash.bytes.begin());
-  return id;
-}
-
 std::string describe(const RecordHeader& header) {
-  const Bytes id = header.id;
   switch (header.type) {
-    case RecordType::block: return hex(id.first(16));
-    case RecordType::content: return hex(id);
-    case RecordType::tree:
-    case RecordType::commit: return hex(id.first(20));
+    case RecordType::block: return hex(id_in<BlockId>(header));
+    case RecordType::content: return hex(id_in<ContentId>(header));
+    case RecordType::tree: return hex(id_in<TreeId>(header));
+    case RecordType::commit: return hex(id_in<CommitId>(header));
   }
-  return hex(id);
+  return hex(header.id);
 }
 
 const char* object_of(RecordType type) {
@@ -48,17 +41,15 @@ void require_record(const Fd& pack, const FooterRow& row) {
       const Buffer payload = read_payload(pack, row);
       Buffer plain(row.header.plain_length);
       decode(row.header.encoding, payload, {}, plain);
-      matches = xxh3_128(plain) == block_id_in(row.header).hash;
+      matches = xxh3_128(plain) == id_in<BlockId>(row.header).hash;
       break;
     }
     // Its id names the bytes of the content, which are checked as such.
     case RecordType::content: content_record_of(read_record(pack, row)); break;
     case RecordType::tree:
-    case RecordType::commit: {
-      const Digest160 digest = sha256_cut(read_record(pack, row));
-      matches = std::equal(digest.bytes.begin(), digest.bytes.end(), row.header.id.begin());
+    case RecordType::commit:
+      matches = sha256_cut(read_record(pack, row)) == id_in<Digest160>(row.header);
       break;
-    }
   }
   if (!matches) fail(Errc::corrupt, "its bytes do not match its name");
 }
@@ -117,7 +108,7 @@ void CheckRun::check_pack(const PackRow& row, std::int64_t indexed_blocks) {
 // A delta as its record describes it, with the bases that the index knows.
 BlockRef CheckRun::block_of(const Fd& pack, const PackRow& row, const FooterRow& record) {
   BlockRef block;
-  block.id = block_id_in(record.header);
+  block.id = id_in<BlockId>(record.header);
   block.pack = row.number;
   block.offset = record.offset;
   block.payload_length = record.header.payload_length;
@@ -151,7 +142,7 @@ void CheckRun::check_record(const Fd& pack, const PackRow& row, const FooterRow&
                   error.what()));
     if (record.header.type == RecordType::block) {
       // Bytes that the index finds elsewhere are no loss.
-      const BlockId id = block_id_in(record.header);
+      const BlockId id = id_in<BlockId>(record.header);
       const auto known = read([&](Database& database) { return find_block_row(database, id); });
       if (known && same_place(*known, row, record)) bad_blocks_.emplace(id, finding);
     }
@@ -166,7 +157,7 @@ void CheckRun::compare_with_index(const PackRow& row, const PackContents& conten
   read([&](Database& database) {
     for (const FooterRow& record : contents.rows) {
       if (record.header.type != RecordType::block) continue;
-      const auto known = find_block_row(database, block_id_in(record.header));
+      const auto known = find_block_row(database, id_in<BlockId>(record.header));
       if (!known) {
         found("block", describe(record.header),
               cat("pack ", row.number, " holds it and the index does not know it"));
@@ -186,7 +177,7 @@ void CheckRun::compare_with_index(const PackRow& row, const PackContents& conten
         contents.rows.begin(), contents.rows.end(), block.offset,
         [](const FooterRow& record, std::uint64_t offset) { return record.offset < offset; });
     if (at != contents.rows.end() && same_place(block, row, *at) &&
-        block_id_in(at->header) == block.id) {
+        id_in<BlockId>(at->header) == block.id) {
       continue;
     }
     if (!finding) finding = found("pack", repository_.packs().path_of(row.id), "");

@@ -42,6 +42,15 @@ struct RecordHeader {
   bool operator==(const RecordHeader&) const = default;
 };
 
+// The id that a record has by its type, which is the beginning of those 32 bytes.
+template <class Id>
+Id id_in(const RecordHeader& header) noexcept {
+  Id id;
+  static_assert(sizeof id <= sizeof header.id);
+  __builtin_memcpy(&id, header.id.data(), sizeof id);
+  return id;
+}
+
 struct FooterRow {
   std::uint64_t offset = 0;  // of the payload; its record header is the 72 bytes before
   RecordHeader header;

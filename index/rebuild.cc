@@ -36,13 +36,6 @@ struct KnownCommit {
   std::size_t position = SIZE_MAX;  // in the old index
 };
 
-template <class Id>
-Id id_of(const std::array<std::byte, 32>& bytes) {
-  Id id;
-  __builtin_memcpy(&id, bytes.data(), sizeof id);
-  return id;
-}
-
 class Rebuild {
  public:
   Rebuild(const stdfs::path& repository, const Progress& progress)
@@ -131,9 +124,9 @@ class Rebuild {
       try {
         const Buffer record = read_record(file, row);
         switch (row.header.type) {
-          case RecordType::content: add_content(database, id_of<ContentId>(row.header.id), record); break;
-          case RecordType::tree: add_tree(database, id_of<TreeId>(row.header.id), record); break;
-          default: note_commit(id_of<CommitId>(row.header.id), record)->second.packed = true; break;
+          case RecordType::content: add_content(database, id_in<ContentId>(row.header), record); break;
+          case RecordType::tree: add_tree(database, id_in<TreeId>(row.header), record); break;
+          default: note_commit(id_in<CommitId>(row.header), record)->second.packed = true; break;
         }
       } catch (const Error& error) {
         lose(cat(pack.path.string(), " at ", row.offset, ": ", error.what()));

@@ -10,15 +10,6 @@
 #include "index/pack_scan.h"
 
 namespace wfs {
-namespace {
-
-BlockId block_id_in(const RecordHeader& header) {
-  BlockId id;
-  std::copy_n(header.id.begin(), id.hash.bytes.size(), id.hash.bytes.begin());
-  return id;
-}
-
-}  // namespace
 
 void RebuildBlocks::add_pack(std::int64_t number, const stdfs::path& path) {
   packs_.emplace(number, path);
@@ -28,7 +19,7 @@ void RebuildBlocks::add(Database& database, const Fd& file, std::int64_t pack,
                         const FooterRow& row) {
   Delta delta;
   BlockRef& block = delta.block;
-  block.id = block_id_in(row.header);
+  block.id = id_in<BlockId>(row.header);
   block.pack = pack;
   block.offset = row.offset;
   block.payload_length = row.header.payload_length;
