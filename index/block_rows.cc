@@ -123,19 +123,21 @@ class BlockLoader {
   std::vector<std::int64_t> missing_;  // numbers of bases that may not be taken yet
 };
 
-// The columns depth and base, ready to be bound.
+std::optional<std::int64_t> find_number(Database& database, const BlockId& id) {
+  auto query = database.prepare("SELECT number FROM blocks WHERE id = ?");
+  query.bind(id.hash.bytes);
+  if (!query.step()) return std::nullopt;
+  return query.number(0);
+}
+
+// The column base, ready to be bound.
 Buffer base_column(Database& database, const BlockRef& block) {
   if (!block.base) return {};
   std::vector<std::int64_t> numbers;
   for (const BlockRef& base : block.base->blocks) {
-    std::int64_t number = base.number;
-    if (number == 0) {
-      auto query = database.prepare("SELECT number FROM blocks WHERE id = ?");
-      query.bind(base.id.hash.bytes);
-      if (query.step()) number = query.number(0);
-    }
-    if (number == 0) fail(Errc::corrupt, cat("the index lacks the base ", hex(base.id)));
-    numbers.push_back(number);
+    const auto number = base.number == 0 ? find_number(database, base.id) : base.number;
+    if (!number) fail(Errc::corrupt, cat("the index lacks the base ", hex(base.id)));
+    numbers.push_back(*number);
   }
   return row_of_base(*block.base, numbers);
 }
@@ -170,10 +172,7 @@ std::int64_t insert_block(Database& database, const BlockRef& block) {
       .bind(block.payload_length).bind(block.plain_length)
       .bind(static_cast<std::int64_t>(block.encoding)).bind(block.depth).bind(base).run();
   if (database.changes() == 1) return database.last_row();
-  auto query = database.prepare("SELECT number FROM blocks WHERE id = ?");
-  query.bind(block.id.hash.bytes);
-  query.step();
-  return query.number(0);
+  return find_number(database, block.id).value();
 }
 
 void move_block(Database& database, const BlockRef& block) {
