@@ -175,22 +175,28 @@ class Rebuild {
     }
   }
 
-  void drop_false_trees(Database& database) {
+  // `look` may delete the tree that it is given.
+  template <class Look>
+  static void look_at_trees(Database& database, const Look& look) {
     constexpr int page = 500;
     for (std::optional<TreeId> after;;) {
       const auto rows = tree_records_after(database, after, page);
       if (rows.empty()) return;
-      for (const RecordRow& row : rows) {
-        after = TreeId{row.id};
-        try {
-          if (tree_id_of(row.record) != *after) fail(Errc::corrupt, "its bytes are others");
-          tree_of(row.record);
-        } catch (const Error& error) {
-          lose(cat("tree ", hex(*after), ": ", error.what()));
-          delete_tree(database, *after);
-        }
-      }
+      for (const RecordRow& row : rows) look(TreeId{row.id}, row.record);
+      after = TreeId{rows.back().id};
     }
+  }
+
+  void drop_false_trees(Database& database) {
+    look_at_trees(database, [&](const TreeId& id, const Buffer& record) {
+      try {
+        if (tree_id_of(record) != id) fail(Errc::corrupt, "its bytes are others");
+        tree_of(record);
+      } catch (const Error& error) {
+        lose(cat("tree ", hex(id), ": ", error.what()));
+        delete_tree(database, id);
+      }
+    });
   }
 
   // Parents before children, otherwise in the order of the old index or of time; a commit that lacks a tree
@@ -250,20 +256,14 @@ class Rebuild {
 
   // A tree that lacks something belongs to lost commits only, and one that was not looked at to none.
   void drop_broken_trees(Database& database) {
-    constexpr int page = 500;
-    for (std::optional<TreeId> after;;) {
-      const auto rows = tree_records_after(database, after, page);
-      if (rows.empty()) return;
-      for (const RecordRow& row : rows) {
-        after = TreeId{row.id};
-        const auto known = whole_.find(*after);
-        if (known == whole_.end() || !known->second.empty()) {
-          delete_tree(database, *after);
-        } else {
-          ++rebuilt_.trees;
-        }
+    look_at_trees(database, [&](const TreeId& id, const Buffer&) {
+      const auto known = whole_.find(id);
+      if (known == whole_.end() || !known->second.empty()) {
+        delete_tree(database, id);
+      } else {
+        ++rebuilt_.trees;
       }
-    }
+    });
   }
 
   // Branches that the old index did not give: each commit names its branch, and the newest is the tip.
