@@ -9,11 +9,16 @@ constexpr std::size_t digits_max = 18;  // longer ones are hashes rather than co
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
+std::size_t count_digits(std::string_view name) {  // that it starts with
+  std::size_t count = 0;
+  while (count < name.size() && is_digit(name[count])) ++count;
+  return count;
+}
+
 // The length of the number that `name` starts with; 0: none.
 std::size_t number_length(std::string_view name) {
-  std::size_t length = 0;
-  while (length < name.size() && is_digit(name[length])) ++length;
-  return length <= digits_max ? length : 0;
+  const std::size_t digits = count_digits(name);
+  return digits <= digits_max ? digits : 0;
 }
 
 std::uint64_t value_of(std::string_view digits) {
@@ -23,9 +28,7 @@ std::uint64_t value_of(std::string_view digits) {
 }
 
 std::size_t skip_of(std::string_view name) {  // the end of what number_length() found none in
-  std::size_t length = 0;
-  while (length < name.size() && is_digit(name[length])) ++length;
-  return std::max<std::size_t>(1, length);
+  return std::max<std::size_t>(1, count_digits(name));
 }
 
 }  // namespace

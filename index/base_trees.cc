@@ -34,6 +34,13 @@ void add_once(std::vector<ContentId>& contents, const ContentId& content) {
   }
 }
 
+// What was deleted since is in the trees before.
+std::vector<TreeId> roots_of(const ContentUse& use) {
+  std::vector<TreeId> roots{use.tree};
+  roots.insert(roots.end(), use.parents.begin(), use.parents.end());
+  return roots;
+}
+
 }  // namespace
 
 ContentUses uses_of(Database& database, const std::vector<UnpackedRecord>& commits,
@@ -66,14 +73,13 @@ ContentUses uses_of(Database& database, const std::vector<UnpackedRecord>& commi
 }
 
 std::shared_ptr<const Tree> BaseTrees::load(const TreeId& id) {
-  const std::string key(as_text(Bytes(id.digest.bytes)));
-  if (const auto at = loaded_.find(key); at != loaded_.end()) return at->second;
+  if (const auto at = loaded_.find(id); at != loaded_.end()) return at->second;
   auto tree = std::make_shared<Tree>();
   catalog_.read([&](Database& database) {
     if (auto found = find_tree(database, id)) *tree = std::move(*found);
   });
   if (loaded_.size() >= trees_max) loaded_.clear();
-  loaded_.emplace(key, tree);
+  loaded_.emplace(id, tree);
   return tree;
 }
 
@@ -107,9 +113,7 @@ void BaseTrees::find_siblings(const ContentUse& use, const std::vector<std::stri
   if (numbered(path[level]).numbers.empty()) return;
   std::vector<std::shared_ptr<const Tree>> folders;
   std::vector<std::string> names;
-  std::vector<TreeId> roots{use.tree};  // what was deleted since is in the tree before
-  roots.insert(roots.end(), use.parents.begin(), use.parents.end());
-  for (const TreeId& root : roots) {
+  for (const TreeId& root : roots_of(use)) {
     auto at = folder(root, path, level);
     if (!at || at->entries.size() > siblings_looked_at_max) continue;
     for (const TreeEntry& entry : at->entries) names.push_back(entry.name);
@@ -156,8 +160,7 @@ void BaseTrees::list(const TreeId& tree, const std::string& prefix, std::vector<
 }
 
 const std::vector<ContentId>& BaseTrees::others(const ContentUse& use) {
-  std::vector<TreeId> roots{use.tree};
-  roots.insert(roots.end(), use.parents.begin(), use.parents.end());
+  std::vector<TreeId> roots = roots_of(use);
   if (roots == others_of_) return others_;
   std::vector<OtherFile> files;
   for (const TreeId& root : roots) {

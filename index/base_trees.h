@@ -56,7 +56,7 @@ class BaseTrees {
             std::size_t& entries);
 
   Catalog& catalog_;
-  std::unordered_map<std::string, std::shared_ptr<const Tree>> loaded_;  // by the bytes of their ids
+  std::unordered_map<TreeId, std::shared_ptr<const Tree>> loaded_;
   std::vector<TreeId> others_of_;
   std::vector<ContentId> others_;
 };
