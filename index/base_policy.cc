@@ -26,8 +26,9 @@ class Stretch {
     return !blocks_.empty();
   }
 
-  std::vector<BlockRef> blocks_;
-  std::uint32_t skip_ = 0;
+  bool is_empty() const noexcept { return blocks_.empty(); }
+  std::uint32_t skip() const noexcept { return skip_; }  // in the first block
+  std::vector<BlockRef> blocks() && { return std::move(blocks_); }
 
  private:
   bool append(const BlockRef& block, std::uint64_t skip, std::uint64_t length) {
@@ -47,6 +48,8 @@ class Stretch {
     return true;
   }
 
+  std::vector<BlockRef> blocks_;
+  std::uint32_t skip_ = 0;
   std::uint64_t end_ = 0;  // in the last block
   bool short_ = false;
 };
@@ -94,9 +97,9 @@ std::shared_ptr<const BlockBase> lifted(const BlockBase& base, std::uint32_t pla
     left -= take;
     skip = 0;
   }
-  if (stretch.blocks_.empty()) return nullptr;
-  higher->skip = stretch.skip_;
-  higher->blocks = std::move(stretch.blocks_);
+  if (stretch.is_empty()) return nullptr;
+  higher->skip = stretch.skip();
+  higher->blocks = std::move(stretch).blocks();
   return higher;
 }
 
