@@ -4,29 +4,18 @@
 #include <algorithm>
 #include <bit>
 #include <cstdio>
-#include <ctime>
 #include <exception>
 #include <map>
 #include <random>
 
 #include "base/file.h"
 #include "index/catalog.h"
+#include "tests/bench/stopwatch.h"
 #include "tests/index/made_models.h"
 #include "tests/index/temporary_folder.h"
 
 namespace wfs {
 namespace {
-
-// Of processor time: others may use the machine as well.
-class Stopwatch {
- public:
-  double seconds() const {
-    return static_cast<double>(std::clock() - start_) / double{CLOCKS_PER_SEC};
-  }
-
- private:
-  std::clock_t start_ = std::clock();
-};
 
 void bench_sketching() {
   constexpr std::size_t tensors = 64;
@@ -44,20 +33,20 @@ void bench_sketching() {
 }
 
 // A model of long tensors of one shape, and sketches such as they have, without the tensors' bytes.
-struct Stub {
+struct MadeContent {
   Layout layout;
   std::vector<TensorSketch> sketches;
 };
 
-Stub stub_of(std::uint64_t seed, std::size_t tensors) {
+MadeContent make_content(std::uint64_t seed, std::size_t tensors) {
   std::mt19937_64 random(seed);
   QuickNormal normal(seed);
-  Stub stub;
+  MadeContent content;
   for (std::size_t i = 0; i < tensors; ++i) {
-    stub.layout.segments.push_back(
+    content.layout.segments.push_back(
         {{i * 1024, 1024}, Tensor{cat("model.layers.", i, ".weight"), Dtype::bf16, {1024, 1024}}});
     for (std::uint16_t part = 0; part < 2; ++part) {
-      TensorSketch& sketch = stub.sketches.emplace_back();
+      TensorSketch& sketch = content.sketches.emplace_back();
       sketch.segment = i;
       sketch.kind = part;
       sketch.sketch.valid = 0xff;
@@ -67,26 +56,26 @@ Stub stub_of(std::uint64_t seed, std::size_t tensors) {
       }
     }
   }
-  return stub;
+  return content;
 }
 
-void put_stub(Database& database, const Stub& stub, std::uint64_t seed) {
+void put_made_content(Database& database, const MadeContent& content, std::uint64_t seed) {
   Buffer name;
   append_le(name, seed);
   const ContentId id{sha256(name)};
   BlockRef block;
   block.number = 1;
-  block.plain_length = static_cast<std::uint32_t>(stub.layout.segments.size() * 1024);
-  put_packed_content(database, id, SegmentMap(stub.layout, {block}), 0, "");
-  put_sketches(database, id, stub.sketches);
+  block.plain_length = static_cast<std::uint32_t>(content.layout.segments.size() * 1024);
+  put_packed_content(database, id, SegmentMap(content.layout, {block}), 0, "");
+  put_sketches(database, id, content.sketches);
 }
 
-double best_search(Catalog& catalog, const Stub& stub, std::size_t& found) {
+double best_search(Catalog& catalog, const MadeContent& content, std::size_t& found) {
   double best = 1e9;
   for (int i = 0; i < 5; ++i) {
     const Stopwatch watch;
     found = catalog.read([&](Database& database) {
-      return find_similar(database, stub.layout, stub.sketches).size();
+      return find_similar(database, content.layout, content.sketches).size();
     });
     best = std::min(best, watch.seconds());
   }
@@ -101,9 +90,10 @@ void bench_index(std::size_t models) {
   Catalog catalog(path, Database::Access::write);
   double seconds = 0;
   for (std::uint64_t seed = 0; seed < models; ++seed) {
-    const Stub stub = stub_of(seed, tensors);
+    const MadeContent content = make_content(seed, tensors);
     const Stopwatch watch;
-    catalog.write(Durability::later, [&](Database& database) { put_stub(database, stub, seed); });
+    catalog.write(Durability::later,
+                  [&](Database& database) { put_made_content(database, content, seed); });
     seconds += watch.seconds();
   }
   const double all = static_cast<double>(models * tensors);
@@ -118,10 +108,10 @@ void bench_index(std::size_t models) {
   std::printf("          %.0f bytes a tensor, %.0f a sketch\n", static_cast<double>(pages) / all,
               static_cast<double>(pages) / all / 2);
   std::size_t found = 0;
-  const double known = best_search(catalog, stub_of(models / 2, tensors), found);
+  const double known = best_search(catalog, make_content(models / 2, tensors), found);
   std::printf("look-up   %7.1f us a tensor of a known model (%zu found)\n",
               known / tensors * 1e6, found);
-  const double fresh = best_search(catalog, stub_of(models + 1, tensors), found);
+  const double fresh = best_search(catalog, make_content(models + 1, tensors), found);
   std::printf("          %7.1f us a tensor of an unrelated one (%zu found)\n",
               fresh / tensors * 1e6, found);
 }
