@@ -1,7 +1,6 @@
 #include "base/file.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -123,23 +122,6 @@ void write_file(const stdfs::path& path, Bytes bytes) {
   const Fd fd = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
   write_fully(fd, 0, bytes);
   publish(fd, temporary, path);
-}
-
-MappedFile::MappedFile(const Fd& fd) {
-  const std::uint64_t size = size_of(fd);
-  if (size == 0) return;
-  void* const at = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
-  if (at == MAP_FAILED) fail_errno(errno, cat("cannot map ", path_of(fd)));
-  bytes_ = {static_cast<const std::byte*>(at), size};
-}
-
-MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
-  std::swap(bytes_, other.bytes_);
-  return *this;
-}
-
-MappedFile::~MappedFile() {
-  if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
 }  // namespace wfs

@@ -52,20 +52,4 @@ Buffer read_file(const stdfs::path& path);
 // Replaces `path` as a whole, durably: temporary file, fsync, rename, fsync of the folder.
 void write_file(const stdfs::path& path, Bytes bytes);
 
-// A read-only map of a whole local file. Only for files nobody shortens while mapped: a read past the
-// end of a shortened file is SIGBUS.
-class MappedFile {
- public:
-  MappedFile() = default;
-  explicit MappedFile(const Fd& fd);
-  MappedFile(MappedFile&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
-  MappedFile& operator=(MappedFile&& other) noexcept;
-  ~MappedFile();
-
-  Bytes bytes() const noexcept { return bytes_; }
-
- private:
-  Bytes bytes_;
-};
-
 }  // namespace wfs

@@ -39,6 +39,11 @@ TEST_F(Files, AWrittenFileReadsBackAndLeavesNoTemporaryOne) {
   EXPECT_EQ(std::distance(stdfs::directory_iterator(folder_), {}), 1);
 }
 
+TEST_F(Files, AnEmptyFileReadsBackEmpty) {
+  write_file(folder_ / "empty", {});
+  EXPECT_TRUE(read_file(folder_ / "empty").empty());
+}
+
 TEST_F(Files, PublishGivesAFileItsNameAndReplacesWhatHadIt) {
   write_file(folder_ / "name", as_bytes("old"));
   const Fd fd = open_file(folder_ / "work", O_RDWR | O_CREAT);
@@ -80,16 +85,6 @@ TEST_F(Files, ADescriptorIsClosedOnceByWhoeverOwnsItLast) {
   EXPECT_EQ(second.get(), number);
   second = Fd();
   EXPECT_EQ(::fcntl(number, F_GETFD), -1);
-}
-
-TEST_F(Files, AMapShowsTheFileAndAnEmptyFileAnEmptyMap) {
-  write_file(folder_ / "a", as_bytes("mapped"));
-  write_file(folder_ / "empty", {});
-  MappedFile map(open_file(folder_ / "a", O_RDONLY));
-  EXPECT_EQ(as_text(map.bytes()), "mapped");
-  MappedFile moved = std::move(map);
-  EXPECT_EQ(as_text(moved.bytes()), "mapped");
-  EXPECT_TRUE(MappedFile(open_file(folder_ / "empty", O_RDONLY)).bytes().empty());
 }
 
 }  // namespace
