@@ -29,14 +29,9 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
 
   bool null() override {
     switch (place_) {
-      case Place::metadata_value:
-        place_ = Place::members;
-        return true;
-      case Place::dtype_value:
-        place_ = Place::dtype_end;
-        return true;
-      default:
-        return scalar("null");
+      case Place::metadata_value: return go_to(Place::members);
+      case Place::dtype_value: return go_to(Place::dtype_end);
+      default: return scalar("null");
     }
   }
   bool boolean(bool) override { return scalar("a boolean"); }
@@ -71,65 +66,43 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
   bool start_object(std::size_t) override {
     enter();
     switch (place_) {
-      case Place::top:
-        place_ = Place::members;
-        return true;
-      case Place::metadata_value:
-        place_ = Place::metadata;
-        return true;
-      case Place::tensor_value:
-        return start_tensor(/*positional=*/false);
+      case Place::top: return go_to(Place::members);
+      case Place::metadata_value: return go_to(Place::metadata);
+      case Place::tensor_value: return start_tensor(/*positional=*/false);
       case Place::fields:
-        if (next_field() == Field::dtype) {
-          place_ = Place::dtype_name;
-          return true;
-        }
+        if (next_field() == Field::dtype) return go_to(Place::dtype_name);
         return skip_or_refuse();
       case Place::skipped:
         ++skipped_;
         return true;
-      default:
-        fail(Errc::invalid, "an object where none belongs");
+      default: fail(Errc::invalid, "an object where none belongs");
     }
   }
 
   bool start_array(std::size_t) override {
     enter();
     switch (place_) {
-      case Place::tensor_value:
-        return start_tensor(/*positional=*/true);
+      case Place::tensor_value: return start_tensor(/*positional=*/true);
       case Place::fields:
-        if (next_field() == Field::shape) {
-          place_ = Place::shape;
-          return true;
-        }
-        if (next_field() == Field::offsets) {
-          place_ = Place::offsets;
-          return true;
-        }
+        if (next_field() == Field::shape) return go_to(Place::shape);
+        if (next_field() == Field::offsets) return go_to(Place::offsets);
         return skip_or_refuse();
       case Place::skipped:
         ++skipped_;
         return true;
-      default:
-        fail(Errc::invalid, "an array where none belongs");
+      default: fail(Errc::invalid, "an array where none belongs");
     }
   }
 
   bool key(string_t& name) override {
     switch (place_) {
-      case Place::members:
-        return member(name);
-      case Place::fields:
-        return field(name);
+      case Place::members: return member(name);
+      case Place::fields: return field(name);
       case Place::dtype_name:
         set_dtype(name);
-        place_ = Place::dtype_value;
-        return true;
-      case Place::dtype_end:
-        fail(Errc::invalid, "a dtype with two names");
-      default:
-        return true;
+        return go_to(Place::dtype_value);
+      case Place::dtype_end: fail(Errc::invalid, "a dtype with two names");
+      default: return true;
     }
   }
 
@@ -162,6 +135,11 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
   };
   enum class Field : std::uint8_t { dtype, shape, offsets, unknown };
 
+  bool go_to(Place place) {
+    place_ = place;
+    return true;
+  }
+
   void enter() {
     if (++depth_ > depth_max) fail(Errc::invalid, "the header is nested too deeply");
   }
@@ -170,22 +148,19 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
     if (name == "__metadata__") {
       if (has_metadata_) fail(Errc::invalid, "__metadata__ is there twice");
       has_metadata_ = true;
-      place_ = Place::metadata_value;
-      return true;
+      return go_to(Place::metadata_value);
     }
     current_ = Found{};
     current_.tensor.name = name;
-    place_ = Place::tensor_value;
-    return true;
+    return go_to(Place::tensor_value);
   }
 
   bool start_tensor(bool positional) {
-    place_ = Place::fields;
     positional_ = positional;
     seen_ = {};
     values_ = 0;
     offsets_ = 0;
-    return true;
+    return go_to(Place::fields);
   }
 
   bool field(const std::string& name) {
@@ -217,8 +192,7 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
     const Field field = next_field();
     if (field != Field::unknown) seen_[static_cast<std::size_t>(field)] = true;
     ++values_;
-    place_ = Place::fields;
-    return true;
+    return go_to(Place::fields);
   }
 
   bool scalar(const char* what) {
@@ -229,33 +203,23 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
 
   bool skip_or_refuse() {
     if (next_field() != Field::unknown) fail(Errc::invalid, "a field of the wrong type");
-    place_ = Place::skipped;
     skipped_ = 1;
-    return true;
+    return go_to(Place::skipped);
   }
 
   bool leave() {
     --depth_;
     switch (place_) {
-      case Place::members:
-        place_ = Place::done;
-        return true;
-      case Place::metadata:
-        place_ = Place::members;
-        return true;
-      case Place::fields:
-        return end_tensor();
+      case Place::members: return go_to(Place::done);
+      case Place::metadata: return go_to(Place::members);
+      case Place::fields: return end_tensor();
       case Place::dtype_end:
-        return end_value();
-      case Place::shape:
-        return end_value();
+      case Place::shape: return end_value();
       case Place::offsets:
         if (offsets_ != 2) fail(Errc::invalid, "data_offsets has fewer than two numbers");
         return end_value();
-      case Place::skipped:
-        return --skipped_ > 0 || end_value();
-      default:
-        fail(Errc::invalid, "a value is missing");
+      case Place::skipped: return --skipped_ > 0 || end_value();
+      default: fail(Errc::invalid, "a value is missing");
     }
   }
 
@@ -269,8 +233,7 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
     } else {
       found_[at->second] = std::move(current_);
     }
-    place_ = Place::members;
-    return true;
+    return go_to(Place::members);
   }
 
   Place place_ = Place::top;
