@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/wire.h"
+#include "codec/half.h"
 
 namespace wfs {
 namespace {
@@ -52,16 +53,8 @@ Grouping grouping_of(Dtype dtype) noexcept {
   }
 }
 
-float value_of_f16(std::uint16_t half) noexcept {
-  const std::uint32_t sign = std::uint32_t{half} >> 15 << 31;
-  const std::uint32_t exponent = half >> 10 & 0x1fu;
-  const std::uint32_t mantissa = half & 0x3ffu;
-  if (exponent == 0) {
-    const float small = static_cast<float>(mantissa) * 0x1p-24F;
-    return sign != 0 ? -small : small;
-  }
-  const std::uint32_t wide = exponent == 31 ? 0xff : exponent + 112;
-  return std::bit_cast<float>(sign | wide << 23 | mantissa << 13);
+float value_of_f16(const std::byte* at) noexcept {
+  return std::bit_cast<float>(f32_of_f16(load_le<std::uint16_t>(at)));
 }
 
 struct SmallFloat {
@@ -80,10 +73,7 @@ float value_of_f8(std::uint8_t bits, SmallFloat form) noexcept {
 
 // Round to nearest even, as casts do; what is infinite or not a number is 0.
 std::uint16_t bf16_of(float value) noexcept {
-  auto bits = std::bit_cast<std::uint32_t>(value);
-  if ((bits & 0x7f80'0000) == 0x7f80'0000) return 0;
-  bits += 0x7fff + (bits >> 16 & 1);
-  const auto rounded = static_cast<std::uint16_t>(bits >> 16);
+  const std::uint16_t rounded = bf16_of_f32(std::bit_cast<std::uint32_t>(value));
   return (rounded & 0x7f80) == 0x7f80 ? std::uint16_t{0} : rounded;
 }
 
@@ -92,16 +82,14 @@ float element_of(Dtype dtype, const std::byte* group, std::size_t at) noexcept {
   switch (dtype) {
     case Dtype::f64: return static_cast<float>(std::bit_cast<double>(load_le<std::uint64_t>(group)));
     case Dtype::f32: return std::bit_cast<float>(load_le<std::uint32_t>(group));
-    case Dtype::f16: return value_of_f16(load_le<std::uint16_t>(group));
-    case Dtype::bf16:
-      return std::bit_cast<float>(std::uint32_t{load_le<std::uint16_t>(group)} << 16);
+    case Dtype::f16: return value_of_f16(group);
+    case Dtype::bf16: return std::bit_cast<float>(f32_of_bf16(load_le<std::uint16_t>(group)));
     case Dtype::q8_0:
-      return value_of_f16(load_le<std::uint16_t>(group)) *
-             static_cast<float>(load_le<std::int8_t>(group + 2 + at));
+      return value_of_f16(group) * static_cast<float>(load_le<std::int8_t>(group + 2 + at));
     case Dtype::q4_0: {
       const auto pair = load_le<std::uint8_t>(group + 2 + at % 16);
       const int quant = (at < 16 ? pair & 15 : pair >> 4) - 8;
-      return value_of_f16(load_le<std::uint16_t>(group)) * static_cast<float>(quant);
+      return value_of_f16(group) * static_cast<float>(quant);
     }
     default: break;
   }
@@ -162,11 +150,6 @@ std::optional<unsigned> code_of(const std::uint16_t* values) noexcept {
   return greatest << 1 | values[greatest] >> 15;
 }
 
-int ordered(std::uint16_t value) noexcept {
-  const int magnitude = value & 0x7fff;
-  return (value & 0x8000) != 0 ? -magnitude : magnitude;
-}
-
 // Zeros are told apart from values: a pruned weight says nothing of how near the others are.
 struct Comparison {
   int both = 0;  // samples that are not zero on either side
@@ -184,7 +167,7 @@ Comparison compare(const SketchSamples& a, const SketchSamples& b) noexcept {
   for (std::size_t i = 0; i < sketch_samples; ++i) {
     const int a_counts = (a[i] & 0x7fff) != 0 ? 1 : 0;
     const int b_counts = (b[i] & 0x7fff) != 0 ? 1 : 0;
-    const int apart = std::abs(ordered(a[i]) - ordered(b[i]));
+    const int apart = std::abs(ordered_bf16(a[i]) - ordered_bf16(b[i]));
     const auto number = static_cast<float>(1 + 2 * apart);
     const int logarithm = (std::bit_cast<std::int32_t>(number) - bits_of_one) >> 8;
     both += a_counts & b_counts;

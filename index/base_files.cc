@@ -1,13 +1,14 @@
 #include "index/base_files.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/wire.h"
+#include "codec/half.h"
 #include "index/base_policy.h"
+#include "index/convert.h"
 
 namespace wfs {
 namespace {
@@ -16,10 +17,6 @@ constexpr std::size_t blocks_kept_max = 200'000;
 constexpr std::size_t pieces = 4;
 constexpr std::uint64_t piece_elements = 64;
 constexpr std::uint64_t piece_stride = 1024;  // of elements: the pieces are in one block, mostly
-
-bool converts(Dtype type) {
-  return type == Dtype::f32 || type == Dtype::f16 || type == Dtype::bf16;
-}
 
 // A storage that nothing is known of has the name of its member, and the folder of a PyTorch archive is
 // named as the file was when it was saved.
@@ -38,28 +35,16 @@ bool same_rows(const Tensor& a, const Tensor& b) {
 
 bool matches(const Tensor& a, const Tensor& b) {
   if (a.dtype == b.dtype) return a.dtype == Dtype::opaque ? a.shape == b.shape : same_rows(a, b);
-  return converts(a.dtype) && converts(b.dtype) && same_rows(a, b);
+  return convertible(a.dtype, b.dtype) && same_rows(a, b);
 }
 
-std::uint32_t bits_of_half(std::uint16_t half) {  // as f32
-  const std::uint32_t sign = (half & 0x8000u) << 16;
-  const std::uint32_t exponent = (half >> 10) & 31;
-  const std::uint32_t fraction = half & 1023u;
-  if (exponent == 31) return sign | 0x7f80'0000u | fraction << 13;
-  const float value = exponent == 0
-                          ? std::ldexp(static_cast<float>(fraction), -24)
-                          : std::ldexp(static_cast<float>(fraction | 1024u), static_cast<int>(exponent) - 25);
-  return sign | std::bit_cast<std::uint32_t>(value);
-}
-
-// The upper half of the number as f32, so that a greater number is a greater integer.
+// The upper half of the number as f32, as an integer that is greater for a greater number.
 int ordered(const std::byte* at, Dtype type) {
-  std::uint32_t upper = 0;
-  if (type == Dtype::f32) upper = load_le<std::uint32_t>(at) >> 16;
-  if (type == Dtype::bf16) upper = load_le<std::uint16_t>(at);
-  if (type == Dtype::f16) upper = bits_of_half(load_le<std::uint16_t>(at)) >> 16;
-  const int magnitude = static_cast<int>(upper & 0x7fff);
-  return (upper & 0x8000) != 0 ? -magnitude : magnitude;
+  std::uint32_t bits = 0;
+  if (type == Dtype::f32) bits = load_le<std::uint32_t>(at);
+  if (type == Dtype::bf16) bits = f32_of_bf16(load_le<std::uint16_t>(at));
+  if (type == Dtype::f16) bits = f32_of_f16(load_le<std::uint16_t>(at));
+  return ordered_bf16(static_cast<std::uint16_t>(bits >> 16));
 }
 
 }  // namespace
@@ -90,7 +75,7 @@ bool BaseFile::can_be_base(std::size_t base_segment, const Segment& of) const no
   if (base_segment >= layout().segments.size()) return false;
   const auto& tensor = layout().segments[base_segment].tensor;
   if (!tensor || !of.tensor) return !tensor && !of.tensor;
-  return tensor->dtype == of.tensor->dtype || (converts(tensor->dtype) && converts(of.tensor->dtype));
+  return tensor->dtype == of.tensor->dtype || convertible(tensor->dtype, of.tensor->dtype);
 }
 
 std::optional<BlockBase> BaseFile::base_at(std::size_t base_segment, const Segment& segment,
@@ -141,7 +126,7 @@ std::shared_ptr<const BaseFile> BaseFiles::open(const ContentId& id) {
 }
 
 bool is_sampled(const Segment& segment) noexcept {
-  return segment.tensor && converts(segment.tensor->dtype) &&
+  return segment.tensor && convertible(segment.tensor->dtype) &&
          segment.range.length / (bits_of(segment.tensor->dtype) / 8) >= 4 * piece_elements;
 }
 

@@ -1,6 +1,5 @@
-// Floats of one type as the nearest floats of another: between f32, f16 and bf16, IEEE 754 round to nearest
-// even; a NaN stays a NaN. The same bits on every machine, as deltas are decoded against them. Functions
-// without state.
+// Floats of one type as the nearest floats of another: between f32, f16 and bf16, as codec/half.h has it. The
+// same bits on every machine, as deltas are decoded against them. Functions without state; any thread.
 #pragma once
 
 #include "base/bytes.h"
@@ -8,6 +7,7 @@
 
 namespace wfs {
 
+bool convertible(Dtype type) noexcept;  // with the other types that are
 bool convertible(Dtype from, Dtype to) noexcept;
 
 // Converts as many numbers as `to` holds; bytes behind its last whole number become zero.
