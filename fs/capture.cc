@@ -21,6 +21,12 @@ constexpr auto watch_interval = std::chrono::milliseconds(100);
 constexpr auto retry_interval = std::chrono::seconds(3);
 constexpr auto improve_interval = std::chrono::seconds(1);
 
+void tell_of(const Rebased& rebased) {
+  if (rebased.blocks == 0) return;
+  log(Level::info, cat("rebased ", rebased.contents, " contents that are read often: ",
+                       rebased.blocks, " blocks in ", rebased.stored_bytes, " bytes"));
+}
+
 }  // namespace
 
 Capture::Capture(Repository& repository, Settings settings)
@@ -256,6 +262,7 @@ void Capture::pack() {
       continue;
     }
     bool failed = false;
+    all_sketched_ = false;
     try {
       const Packed packed = pack_pending(repository_, pool_, stop_packing_);
       if (packed.contents > 0) {
@@ -281,16 +288,17 @@ void Capture::pack() {
 void Capture::improve() {
   const auto pack_wanted = [this] { return stop_packing_ || shared_.lock()->pack_wanted; };
   try {
-    while (!pack_wanted() && sketch_missing(repository_, stop_packing_)) {
+    while (!all_sketched_) {
+      if (pack_wanted()) return;
+      all_sketched_ = !sketch_missing(repository_, stop_packing_);
     }
-    if (!settings_.rebase || pack_wanted()) return;
-    const Rebased rebased = rebase_hot(repository_, pool_, stop_packing_);
-    if (rebased.blocks > 0) {
-      log(Level::info, cat("rebased ", rebased.contents, " contents that are read often: ",
-                           rebased.blocks, " blocks in ", rebased.stored_bytes, " bytes"));
-    }
+    if (pack_wanted()) return;
+    if (settings_.rebase) tell_of(rebase_hot(repository_, pool_, stop_packing_));
+    improve_error_.clear();
   } catch (const std::exception& error) {
-    log(Level::error, cat("rebasing: ", error.what()));
+    // It is tried again soon, and may fail for long in the same way.
+    if (improve_error_ != error.what()) log(Level::error, cat("improving what is packed: ", error.what()));
+    improve_error_ = error.what();
   }
 }
 

@@ -91,6 +91,9 @@ class Capture {
   std::mutex saving_;  // one save_all() at a time; taken before any other lock
   std::condition_variable wake_stop_, wake_commit_, wake_pack_, idle_;
   std::atomic<bool> stop_packing_ = false;
+  // Of the thread that packs:
+  bool all_sketched_ = false;  // whatever is packed
+  std::string improve_error_;  // told already; empty: the last improve() went well
   std::vector<std::jthread> threads_;
 };
 
