@@ -261,6 +261,7 @@ Stats stats_of(Repository& repository) {
     counts.content_bytes = contents.bytes;
     counts.staged_contents = contents.staged;
     counts.blocks = static_cast<std::uint64_t>(count_blocks(database));
+    counts.deltas = count_deltas(database);
     for (const PackRow& pack : all_packs(database)) {
       ++counts.packs;
       counts.pack_bytes += pack.size;
@@ -281,6 +282,7 @@ std::string stats_json(const Stats& stats) {
   json["tags"] = stats.tags;
   json["contents"] = stats.contents;
   json["blocks"] = stats.blocks;
+  json["deltas"] = stats.deltas;
   json["packs"] = stats.packs;
   json["logical_bytes"] = stats.logical_bytes;
   json["content_bytes"] = stats.content_bytes;

@@ -29,6 +29,7 @@ struct Stats {
   std::uint64_t commits = 0, branches = 0, tags = 0;
   std::uint64_t contents = 0;  // distinct
   std::uint64_t blocks = 0, packs = 0;
+  std::uint64_t deltas = 0;        // those of the blocks that are stored against a base
   std::uint64_t logical_bytes = 0;  // of all files of all commits, each counted every time
   std::uint64_t content_bytes = 0;  // of the distinct contents
   std::uint64_t stored_bytes = 0;   // on disk: packs and staging

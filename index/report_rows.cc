@@ -1,5 +1,6 @@
 #include "index/report_rows.h"
 
+#include "codec/encoding.h"
 #include "index/id_columns.h"
 
 namespace wfs {
@@ -10,6 +11,13 @@ ContentCounts count_contents(Database& database) {
   query.step();
   return {static_cast<std::uint64_t>(query.number(0)), static_cast<std::uint64_t>(query.number(1)),
           static_cast<std::uint64_t>(query.number(2))};
+}
+
+std::uint64_t count_deltas(Database& database) {
+  auto query = database.prepare("SELECT COUNT(*) FROM blocks WHERE encoding = ?");
+  query.bind(static_cast<std::int64_t>(Encoding::delta));
+  query.step();
+  return static_cast<std::uint64_t>(query.number(0));
 }
 
 std::vector<ContentId> packed_contents(Database& database, const ContentId& left_out, int max) {

@@ -16,6 +16,8 @@ struct ContentCounts {
   std::uint64_t staged = 0;
 };
 ContentCounts count_contents(Database& database);
+// Blocks that are deltas.
+std::uint64_t count_deltas(Database& database);
 // Packed contents but `left_out`, the newest first, at most `max`.
 std::vector<ContentId> packed_contents(Database& database, const ContentId& left_out, int max);
 

@@ -27,7 +27,8 @@ Exit run_stats(const Common& common) {
       cat("commits   ", stats.commits, " on ", stats.branches, " branches, ", stats.tags, " tags"));
   print(cat("files     ", size_text(stats.logical_bytes), " in all commits together"));
   print(cat("contents  ", stats.contents, ", ", size_text(stats.content_bytes)));
-  print(cat("blocks    ", stats.blocks, " in ", stats.packs, " packs"));
+  print(cat("blocks    ", stats.blocks, ", ", stats.deltas, " of them deltas, in ", stats.packs,
+            " packs"));
   print(cat("stored    ", size_text(stats.stored_bytes), ratio_text(stats)));
   print(cat("staged    ", size_text(stats.staged_bytes), ", ", stats.staged_contents,
             " contents to encode"));

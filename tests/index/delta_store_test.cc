@@ -8,6 +8,7 @@
 #include "index/block_store.h"
 #include "index/block_rows.h"
 #include "index/contents.h"
+#include "index/report.h"
 #include "tests/index/deltas.h"
 
 namespace wfs {
@@ -74,6 +75,14 @@ TEST_F(DeltaStore, EveryDeltaOfAChainIsReadExactly) {
     EXPECT_EQ(repository().blocks().load_uncached(chain[i].blocks().front()), plain) << i;
     EXPECT_EQ(bytes_of(content_of(plain)), plain) << i;
   }
+}
+
+TEST_F(DeltaStore, StatsTellDeltasFromOtherBlocks) {
+  put_chain(3);
+  const Stats stats = stats_of(repository());
+  EXPECT_EQ(stats.blocks, 4u);
+  EXPECT_EQ(stats.deltas, 3u);
+  EXPECT_NE(stats_json(stats).find(R"("deltas":3)"), std::string::npos) << stats_json(stats);
 }
 
 TEST_F(DeltaStore, BasesStayCached) {

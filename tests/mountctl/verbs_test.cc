@@ -113,9 +113,11 @@ TEST_F(Verbs, StatsAndStatusCount) {
   const auto stats = ok("stats", {"--json"}).lines().at(0);
   EXPECT_EQ(stats["commits"], 1);
   EXPECT_EQ(stats["contents"], 2);
+  EXPECT_EQ(stats["deltas"], 0);
   EXPECT_EQ(stats["logical_bytes"], 12);
   for (const char* key :
-       {"branches", "tags", "blocks", "packs", "content_bytes", "stored_bytes", "staged_bytes"}) {
+       {"branches", "tags", "blocks", "deltas", "packs", "content_bytes", "stored_bytes",
+        "staged_bytes"}) {
     EXPECT_TRUE(stats.contains(key)) << key;
   }
   const auto status = ok("status", {"--json", "--wait"}).lines().at(0);
@@ -124,7 +126,9 @@ TEST_F(Verbs, StatsAndStatusCount) {
   EXPECT_EQ(status["staged_contents"], 0);
   EXPECT_EQ(status["branches"][0]["tip"], first_);
   EXPECT_TRUE(contains(ok("status").out, "nowhere"));
-  EXPECT_TRUE(contains(ok("stats").out, "commits"));
+  const std::string text = ok("stats").out;
+  EXPECT_TRUE(contains(text, "commits"));
+  EXPECT_TRUE(contains(text, "0 of them deltas")) << text;
 }
 
 TEST_F(Verbs, CheckIsCleanAndFailsOnAFlippedByte) {
