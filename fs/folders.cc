@@ -28,14 +28,7 @@ FolderHandle* FileSystem::open_folder(Ino folder) {
 }
 
 void FileSystem::release_folder(FolderHandle* handle) noexcept {
-  std::unique_ptr<FolderHandle> released;
-  {
-    auto handles = folder_handles_.lock();
-    const auto found = handles->find(handle);
-    if (found == handles->end()) return;
-    released = std::move(found->second);
-    handles->erase(found);
-  }
+  const auto released = folder_handles_.lock()->extract(handle);  // dropped without the lock
 }
 
 std::vector<FolderEntry> FileSystem::list_top() {

@@ -62,14 +62,7 @@ Handle* FileSystem::open(Ino file, OpenMode mode, const Caller& caller) {
 }
 
 void FileSystem::release(Handle* handle) noexcept {
-  std::unique_ptr<Handle> released;
-  {
-    auto handles = handles_.lock();
-    const auto found = handles->find(handle);
-    if (found == handles->end()) return;
-    released = std::move(found->second);
-    handles->erase(found);
-  }
+  const auto released = handles_.lock()->extract(handle);  // dropped without the lock
 }
 
 std::size_t FileSystem::read(Handle& handle, std::uint64_t offset, MutableBytes to) {
