@@ -95,6 +95,12 @@ def hidden_word_loss(model, batch):
     return nn.functional.cross_entropy(scores.float(), words[hidden])
 
 
+def tell(step, loss, started):
+    if step % 15 == 0:
+        seconds = time.perf_counter() - started
+        print(f"  step {step}: loss {loss.item():.3f}, {seconds:.0f} s", flush=True)
+
+
 def fine_tune(model, optimizer, steps, at_step):
     texts = Texts()
     started = time.perf_counter()
@@ -103,11 +109,7 @@ def fine_tune(model, optimizer, steps, at_step):
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        if step % 15 == 0:
-            print(
-                f"  step {step}: loss {loss.item():.3f}, {time.perf_counter() - started:.0f} s",
-                flush=True,
-            )
+        tell(step, loss, started)
         at_step(step, loss.item())
 
 
@@ -258,11 +260,7 @@ def make_gpt(out):
         optimizer.param_groups[0]["lr"] = 6e-4 * min(1, step / 20)
         optimizer.step()
         optimizer.zero_grad()
-        if step % 15 == 0:
-            print(
-                f"  step {step}: loss {loss.item():.3f}, {time.perf_counter() - started:.0f} s",
-                flush=True,
-            )
+        tell(step, loss, started)
         if step in (75, 90):
             for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
                 save(
