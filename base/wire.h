@@ -2,6 +2,7 @@
 // parser of foreign or stored bytes reads through a Cursor; every format writes through append_*.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <concepts>
 #include <cstring>
@@ -68,6 +69,13 @@ class Cursor {
   }
 
   void skip(std::uint64_t length) { take(length); }
+
+  template <std::size_t size>
+  std::array<std::byte, size> array() {
+    std::array<std::byte, size> bytes;
+    std::memcpy(bytes.data(), take(size).data(), size);
+    return bytes;
+  }
 
   template <std::integral Number>
   Number number() {

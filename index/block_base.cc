@@ -1,7 +1,6 @@
 #include "index/block_base.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/error.h"
 #include "base/wire.h"
@@ -117,10 +116,7 @@ BaseNames base_names_of(const BlockId& first, Bytes payload) {
   take_place(cursor, names.base);
   names.blocks.push_back(first);
   for (unsigned i = 0; i < further; ++i) {
-    BlockId id;
-    std::memcpy(id.hash.bytes.data(), cursor.take(id.hash.bytes.size()).data(),
-                id.hash.bytes.size());
-    names.blocks.push_back(id);
+    names.blocks.push_back(BlockId{Hash128{cursor.array<16>()}});
   }
   names.bytes = cursor.position();
   return names;

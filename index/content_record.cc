@@ -85,8 +85,7 @@ ContentRecord content_record_of(Bytes record) {
   const auto blocks = cursor.number<std::uint32_t>();
   for (std::uint32_t i = 0; i < blocks; ++i) {
     ContentRecord::BlockName block;
-    const Bytes id = cursor.take(16);
-    std::copy(id.begin(), id.end(), block.id.hash.bytes.begin());
+    block.id.hash.bytes = cursor.array<16>();
     block.plain_length = cursor.number<std::uint32_t>();
     content.blocks.push_back(block);
   }

@@ -9,14 +9,6 @@ namespace {
 constexpr std::uint8_t tree_version = 1;
 constexpr std::uint8_t commit_version = 1;
 
-template <std::size_t size>
-std::array<std::byte, size> take_digest(Cursor& cursor) {
-  std::array<std::byte, size> bytes;
-  const Bytes taken = cursor.take(size);
-  std::copy(taken.begin(), taken.end(), bytes.begin());
-  return bytes;
-}
-
 void append_entry(Buffer& to, const TreeEntry& entry) {
   append_le(to, static_cast<std::uint8_t>(entry.kind));
   append_le(to, static_cast<std::uint8_t>(entry.executable ? 1 : 0));
@@ -52,9 +44,9 @@ TreeEntry take_entry(Cursor& cursor) {
   switch (entry.kind) {
     case Kind::file:
       entry.size = cursor.number<std::uint64_t>();
-      entry.content.digest.bytes = take_digest<32>(cursor);
+      entry.content.digest.bytes = cursor.array<32>();
       return entry;
-    case Kind::folder: entry.tree.digest.bytes = take_digest<20>(cursor); return entry;
+    case Kind::folder: entry.tree.digest.bytes = cursor.array<20>(); return entry;
     case Kind::symlink:
       entry.target = cursor.text16();
       entry.size = entry.target.size();
@@ -124,9 +116,9 @@ Commit commit_of(Bytes record) {
   commit.complete = cursor.number<std::uint8_t>() != 0;
   const auto parents = cursor.number<std::uint16_t>();
   for (unsigned i = 0; i < parents; ++i) {
-    commit.parents.push_back(CommitId{Digest160{take_digest<20>(cursor)}});
+    commit.parents.push_back(CommitId{Digest160{cursor.array<20>()}});
   }
-  commit.tree.digest.bytes = take_digest<20>(cursor);
+  commit.tree.digest.bytes = cursor.array<20>();
   commit.time_ns = cursor.number<std::int64_t>();
   commit.branch = cursor.text16();
   commit.author = cursor.text16();

@@ -1,7 +1,6 @@
 #include "index/pack.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/error.h"
 #include "base/wire.h"
@@ -36,12 +35,6 @@ std::uint64_t checksum_of(Bytes guarded, Bytes payload) {
   return xxh3_64(payload, xxh3_64(guarded));
 }
 
-template <std::size_t size>
-void take_into(Cursor& cursor, std::array<std::byte, size>& to) {
-  const Bytes bytes = cursor.take(size);
-  std::copy(bytes.begin(), bytes.end(), to.begin());
-}
-
 RecordHeader take_guarded(Cursor& cursor) {
   RecordHeader header;
   header.type = static_cast<RecordType>(cursor.number<std::uint8_t>());
@@ -50,8 +43,8 @@ RecordHeader take_guarded(Cursor& cursor) {
   header.payload_length = cursor.number<std::uint32_t>();
   header.plain_length = cursor.number<std::uint32_t>();
   cursor.skip(4);
-  take_into(cursor, header.id);
-  take_into(cursor, header.base);
+  header.id = cursor.array<32>();
+  header.base = cursor.array<16>();
   if (header.type < RecordType::block || header.type > RecordType::commit) {
     fail(Errc::corrupt, "a record of a pack is of unknown type");
   }

@@ -29,7 +29,8 @@ TEST(Wire, ACursorReadsWhatWasAppended) {
   EXPECT_EQ(cursor.text16(), "");
   EXPECT_EQ(cursor.left(), 3U);
   EXPECT_EQ(cursor.position(), bytes.size() - 3);
-  EXPECT_EQ(as_text(cursor.take(3)), "end");
+  EXPECT_EQ(as_text(cursor.array<2>()), "en");
+  EXPECT_EQ(as_text(cursor.take(1)), "d");
   EXPECT_TRUE(cursor.at_end());
 }
 
@@ -47,6 +48,7 @@ TEST(Wire, ACursorCannotBeDrivenPastItsEnd) {
   EXPECT_EQ(code_of([](Cursor& c) { c.take(6); }), Errc::corrupt);
   EXPECT_EQ(code_of([](Cursor& c) { c.take(~std::uint64_t{0}); }), Errc::corrupt);
   EXPECT_EQ(code_of([](Cursor& c) { c.number<std::uint64_t>(); }), Errc::corrupt);
+  EXPECT_EQ(code_of([](Cursor& c) { c.array<6>(); }), Errc::corrupt);
   EXPECT_EQ(code_of([](Cursor& c) { c.text16(); }), Errc::corrupt);
   EXPECT_EQ(code_of([](Cursor& c) { c.text32(); }), Errc::corrupt);
   EXPECT_EQ(code_of([](Cursor& c) {
