@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,6 +25,11 @@ struct Range {
   bool empty() const noexcept { return length == 0; }
   bool operator==(const Range&) const = default;
 };
+
+inline bool same_bytes(Bytes left, Bytes right) noexcept {
+  return left.size() == right.size() &&
+         (left.empty() || std::memcmp(left.data(), right.data(), left.size()) == 0);
+}
 
 inline Bytes as_bytes(std::string_view text) noexcept {
   return {reinterpret_cast<const std::byte*>(text.data()), text.size()};

@@ -9,12 +9,20 @@
 
 namespace wfs {
 
-Hash128 xxh3_128(Bytes bytes) noexcept {
+namespace {
+
+Hash128 hash_of(XXH128_hash_t value) noexcept {
   XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes.data(), bytes.size()));
+  XXH128_canonicalFromHash(&canonical, value);
   Hash128 hash;
   std::memcpy(hash.bytes.data(), canonical.digest, hash.bytes.size());
   return hash;
+}
+
+}  // namespace
+
+Hash128 xxh3_128(Bytes bytes) noexcept {
+  return hash_of(XXH3_128bits(bytes.data(), bytes.size()));
 }
 
 std::uint64_t xxh3_64(Bytes bytes, std::uint64_t seed) noexcept {
@@ -65,6 +73,29 @@ Digest160 sha256_cut(Bytes bytes) {
   std::memcpy(cut.bytes.data(), whole.bytes.data(), cut.bytes.size());
   return cut;
 }
+
+struct Xxh3::State {
+  std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state{XXH3_createState(),
+                                                                &XXH3_freeState};
+};
+
+Xxh3::Xxh3() : state_(std::make_unique<State>()) {
+  if (!state_->state || XXH3_128bits_reset(state_->state.get()) != XXH_OK) {
+    fail(Errc::io, "XXH3 could not be started");
+  }
+}
+
+Xxh3::~Xxh3() = default;
+Xxh3::Xxh3(Xxh3&&) noexcept = default;
+Xxh3& Xxh3::operator=(Xxh3&&) noexcept = default;
+
+void Xxh3::add(Bytes bytes) {
+  if (XXH3_128bits_update(state_->state.get(), bytes.data(), bytes.size()) != XXH_OK) {
+    fail(Errc::io, "XXH3 failed");
+  }
+}
+
+Hash128 Xxh3::finish() const { return hash_of(XXH3_128bits_digest(state_->state.get())); }
 
 std::string hex(Bytes bytes) {
   static constexpr char digits[] = "0123456789abcdef";

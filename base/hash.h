@@ -53,6 +53,22 @@ class Sha256 {
   std::unique_ptr<State> state_;
 };
 
+// XXH3-128 of a stream of bytes: what xxh3_128 gives for all of them.
+class Xxh3 {
+ public:
+  Xxh3();
+  ~Xxh3();
+  Xxh3(Xxh3&&) noexcept;
+  Xxh3& operator=(Xxh3&&) noexcept;
+
+  void add(Bytes bytes);
+  Hash128 finish() const;  // of what was added until now
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 std::string hex(Bytes bytes);
 template <std::size_t size>
 std::string hex(const std::array<std::byte, size>& bytes) {

@@ -8,20 +8,23 @@
 
 #include "base/error.h"
 
-// Sums are kept in lanes, so that the compiler may vectorise them without reordering additions.
+// Compiles this file once more for each kind of vectors the architecture has. Sums are kept in lanes, so
+// that the compiler may vectorise them without reordering additions.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "codec/tensor_health.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
 namespace wfs {
+namespace HWY_NAMESPACE {
 namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using Wide = hn::ScalableTag<double>;
 
 constexpr std::size_t batch = 1024;
 constexpr std::size_t lanes = 8;
-
-struct Sums {
-  std::uint64_t nan = 0;
-  std::uint64_t inf = 0;
-  double min = std::numeric_limits<double>::infinity();
-  double max = -std::numeric_limits<double>::infinity();
-  double squares = 0;
-};
 
 // The parts of IEEE 754 numbers that tell their kinds apart.
 template <class Float>
@@ -39,7 +42,7 @@ struct Ieee<double> {
 
 // Adds range and squares of numbers that are all finite.
 template <class Number>
-void add_finite(const Number* numbers, std::size_t count, Sums& sums) {
+void add_finite(const Number* numbers, std::size_t count, HealthSums& sums) {
   std::array<Number, lanes> low;
   std::array<Number, lanes> high;
   std::array<double, lanes> squares{};
@@ -64,15 +67,43 @@ void add_finite(const Number* numbers, std::size_t count, Sums& sums) {
   for (const double lane : squares) sums.squares += lane;
 }
 
+// Sums up numbers that are all finite; says so when one is not. Requires: whole vectors.
+bool sum_finite(const float* numbers, std::size_t count, HealthSums& sums) {
+  const Wide wide;
+  const hn::Rebind<float, Wide> d;
+  const hn::RebindToUnsigned<decltype(d)> bits;
+  auto low = hn::LoadU(d, numbers);
+  auto high = low;
+  auto largest = hn::Zero(bits);
+  auto squares = hn::Zero(wide);
+  for (std::size_t i = 0; i < count; i += hn::Lanes(d)) {
+    const auto number = hn::LoadU(d, numbers + i);
+    low = hn::Min(low, number);
+    high = hn::Max(high, number);
+    largest = hn::Max(largest, hn::BitCast(bits, hn::Abs(number)));
+    const auto widened = hn::PromoteTo(wide, number);
+    squares = hn::MulAdd(widened, widened, squares);
+  }
+  if (hn::GetLane(hn::MaxOfLanes(bits, largest)) >= Ieee<float>::infinity) return false;
+  sums.min = static_cast<double>(hn::GetLane(hn::MinOfLanes(d, low)));
+  sums.max = static_cast<double>(hn::GetLane(hn::MaxOfLanes(d, high)));
+  sums.squares = hn::GetLane(hn::SumOfLanes(wide, squares));
+  return true;
+}
+
 // Requires: 0 < count <= batch.
 template <class Float>
-Sums sum_floats(const typename Ieee<Float>::Bits* bits, std::size_t count) {
+HealthSums sum_floats(const typename Ieee<Float>::Bits* bits, std::size_t count) {
   using Bits = typename Ieee<Float>::Bits;
   constexpr Bits infinity = Ieee<Float>::infinity;
   constexpr Bits magnitude = static_cast<Bits>(~Bits{0}) >> 1;
-  Sums sums;
+  HealthSums sums;
   std::array<Float, batch> numbers;
   std::memcpy(numbers.data(), bits, count * sizeof(Float));
+  if constexpr (sizeof(Float) == 4) {
+    const bool whole = count % hn::Lanes(Wide()) == 0;
+    if (whole && sum_finite(numbers.data(), count, sums)) return sums;
+  }
   Bits odd = 0;
   for (std::size_t i = 0; i < count; ++i) odd += (bits[i] & magnitude) >= infinity ? 1U : 0U;
   if (odd > 0) {  // seldom: takes them out one by one
@@ -117,16 +148,16 @@ void widen_f16(const std::uint16_t* __restrict from, std::size_t count,
 }
 
 template <class Integer>
-Sums sum_integers(Bytes bytes) {
+HealthSums sum_integers(Bytes bytes) {
   std::array<Integer, batch> numbers;
   std::memcpy(numbers.data(), bytes.data(), bytes.size());
-  Sums sums;
+  HealthSums sums;
   add_finite(numbers.data(), bytes.size() / sizeof(Integer), sums);
   return sums;
 }
 
 // Requires: one to a batch of elements.
-Sums sum_batch(Dtype dtype, Bytes bytes) {
+HealthSums sum_batch(Dtype dtype, Bytes bytes) {
   std::array<std::uint32_t, batch> wide;
   std::array<std::uint16_t, batch> narrow;
   switch (dtype) {
@@ -168,7 +199,36 @@ Sums sum_batch(Dtype dtype, Bytes bytes) {
   }
 }
 
+// Requires: whole elements.
+void add_kernel(Dtype dtype, Bytes elements, HealthSums& sums) {
+  const std::size_t length = batch * width_of(dtype);
+  while (!elements.empty()) {
+    const Bytes part = elements.first(std::min(elements.size(), length));
+    elements = elements.subspan(part.size());
+    sums.add(sum_batch(dtype, part));
+  }
+}
+
 }  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace wfs
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace wfs {
+namespace {
+
+HWY_EXPORT(add_kernel);
+
+}  // namespace
+
+void HealthSums::add(const HealthSums& other) {
+  nan += other.nan;
+  inf += other.inf;
+  min = std::min(min, other.min);
+  max = std::max(max, other.max);
+  squares += other.squares;
+}
 
 bool HealthMeter::measures(Dtype dtype) noexcept {
   switch (dtype) {
@@ -195,34 +255,22 @@ HealthMeter::HealthMeter(Dtype dtype) : dtype_(dtype) {
 }
 
 void HealthMeter::add(Bytes elements) {
-  const std::size_t width = width_of(dtype_);
-  expects(elements.size() % width == 0, "whole elements");
-  count_ += elements.size() / width;
-  while (!elements.empty()) {
-    const Bytes part = elements.first(std::min(elements.size(), batch * width));
-    elements = elements.subspan(part.size());
-    const Sums sums = sum_batch(dtype_, part);
-    nan_ += sums.nan;
-    inf_ += sums.inf;
-    min_ = std::min(min_, sums.min);
-    max_ = std::max(max_, sums.max);
-    squares_ += sums.squares;
-  }
+  expects(elements.size() % width_of(dtype_) == 0, "whole elements");
+  count_ += elements.size() / width_of(dtype_);
+  HWY_DYNAMIC_DISPATCH(add_kernel)(dtype_, elements, sums_);
 }
 
 void HealthMeter::merge(const HealthMeter& other) {
   expects(dtype_ == other.dtype_, "meters of one type");
-  nan_ += other.nan_;
-  inf_ += other.inf_;
   count_ += other.count_;
-  min_ = std::min(min_, other.min_);
-  max_ = std::max(max_, other.max_);
-  squares_ += other.squares_;
+  sums_.add(other.sums_);
 }
 
 Health HealthMeter::finish() const {
-  const bool any = min_ <= max_;
-  return {nan_, inf_, any ? min_ : 0, any ? max_ : 0, std::sqrt(squares_), count_};
+  const bool any = sums_.min <= sums_.max;
+  return {sums_.nan,           sums_.inf, any ? sums_.min : 0, any ? sums_.max : 0,
+          std::sqrt(sums_.squares), count_};
 }
 
 }  // namespace wfs
+#endif  // HWY_ONCE

@@ -19,6 +19,17 @@ struct Health {
   std::uint64_t count = 0;
 };
 
+// What a meter has seen so far: range and squares are of the finite values.
+struct HealthSums {
+  std::uint64_t nan = 0;
+  std::uint64_t inf = 0;
+  double min = std::numeric_limits<double>::infinity();
+  double max = -std::numeric_limits<double>::infinity();
+  double squares = 0;
+
+  void add(const HealthSums& other);
+};
+
 class HealthMeter {
  public:
   // Requires: measures(dtype).
@@ -33,12 +44,8 @@ class HealthMeter {
 
  private:
   Dtype dtype_;
-  std::uint64_t nan_ = 0;
-  std::uint64_t inf_ = 0;
   std::uint64_t count_ = 0;
-  double min_ = std::numeric_limits<double>::infinity();
-  double max_ = -std::numeric_limits<double>::infinity();
-  double squares_ = 0;
+  HealthSums sums_;
 };
 
 }  // namespace wfs

@@ -15,9 +15,11 @@ constexpr std::size_t delta_min = 512;  // a shorter block does not pay for nami
 using Loader = std::function<std::shared_ptr<const Buffer>(const BlockRef&)>;
 
 void verify(const EncodedBlock& encoded, Bytes plain, Bytes base) {
-  Buffer decoded(plain.size());
+  thread_local Buffer scratch;
+  if (scratch.size() < plain.size()) scratch.resize(plain.size());
+  const MutableBytes decoded = MutableBytes(scratch).first(plain.size());
   decode(encoded.encoding, encoded.payload, base, decoded);
-  if (!std::equal(plain.begin(), plain.end(), decoded.begin())) {
+  if (!same_bytes(plain, decoded)) {
     fail(Errc::io, "a block does not decode to what was encoded; check the memory");
   }
 }
@@ -78,8 +80,10 @@ Verdict encode_verified(Bytes plain, Dtype dtype, const Bases& bases, const Load
   return verdict;
 }
 
-WorkedBlock BlockWork::work(const StagedFile& file, const PlainBlock& block, const Bases& bases) {
+WorkedBlock BlockWork::work(const StagedFile& file, const PlainBlock& block, const Bases& bases,
+                            Buffer memory) {
   WorkedBlock worked;
+  worked.plain = std::move(memory);
   worked.plain.resize(block.range.length);
   read_staged(file, block.range.offset, worked.plain);
   worked.id = name_(worked.plain);
@@ -100,7 +104,7 @@ Verdict BlockWork::judge(const BlockId& id, Bytes plain, Dtype dtype, const Base
     try {
       const Buffer stored = repository_.blocks().load_uncached(*known);
       Verdict verdict;
-      const bool same = std::equal(stored.begin(), stored.end(), plain.begin(), plain.end());
+      const bool same = same_bytes(stored, plain);
       verdict.kind = same ? Verdict::Kind::stored : Verdict::Kind::collides;
       verdict.known = known;
       return verdict;

@@ -45,7 +45,9 @@ class BlockWork {
 
   // Throws Errc::corrupt also when the staged file cannot be read: that is its own damage and holds no
   // other content back, while a pack that cannot be written holds everybody.
-  WorkedBlock work(const StagedFile& file, const PlainBlock& block, const Bases& bases);
+  // `memory` is what the plain bytes may be put in.
+  WorkedBlock work(const StagedFile& file, const PlainBlock& block, const Bases& bases,
+                   Buffer memory = {});
   Verdict judge(const BlockId& id, Bytes plain, Dtype dtype, const Bases& bases);
 
   BlockId name(Bytes plain) const { return name_(plain); }

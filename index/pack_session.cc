@@ -25,6 +25,9 @@ std::array<std::byte, 32> filled_up(Bytes id) {
 
 }  // namespace
 
+PackSession::OpenFile::OpenFile(PackedFile of)
+    : file(std::move(of)), report(file.record.layout), check(*file.staged) {}
+
 PackSession::PackSession(Repository& repository, Pool& pool, Options options)
     : repository_(repository),
       pool_(pool),
@@ -43,8 +46,14 @@ void PackSession::begin(const ContentId& id, std::shared_ptr<StagedFile> staged,
 
 void PackSession::add_block(const PlainBlock& block, Bases bases) {
   Pending pending{block, {}, packs_sealed_};
-  pending.worked = pool_.submit([this, file = open_->file.staged, block, bases = std::move(bases)] {
-    return work_.work(*file, block, bases);
+  Buffer memory;
+  if (!spare_.empty()) {
+    memory = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  pending.worked = pool_.submit([this, file = open_->file.staged, block, bases = std::move(bases),
+                                 memory = std::move(memory)]() mutable {
+    return work_.work(*file, block, bases, std::move(memory));
   });
   queue_bytes_ += block.range.length;
   queue_.push_back(std::move(pending));
@@ -54,7 +63,7 @@ void PackSession::add_block(const PlainBlock& block, Bases bases) {
 void PackSession::end() {
   while (!queue_.empty()) take_first();
   PackedFile& file = open_->file;
-  if (ContentId{open_->hasher.finish()} != file.id) {
+  if (!open_->check.finds(file.id)) {
     fail(Errc::corrupt, cat("staged file ", static_cast<std::int64_t>(file.staged->id()),
                             " has changed on disk; check the disk"));
   }
@@ -135,7 +144,7 @@ void PackSession::take_first() {
   queue_.pop_front();
   queue_bytes_ -= pending.block.range.length;
   WorkedBlock worked = pending.worked.get();
-  open_->hasher.add(worked.plain);
+  open_->check.add(worked.plain);
   if (worked.health) open_->report.add(pending.block.range.offset, *worked.health);
   // What was fresh may be in a pack that was sealed meanwhile.
   const bool fresh = worked.verdict && worked.verdict->kind == Verdict::Kind::fresh;
@@ -143,6 +152,7 @@ void PackSession::take_first() {
     worked.verdict.reset();
   }
   place(worked.plain, pending.block, worked.id, std::move(worked.verdict));
+  spare_.push_back(std::move(worked.plain));
   if (writer_ && writer_->bytes() >= options_.pack_bytes_max) finish_pack();
 }
 
@@ -150,7 +160,7 @@ void PackSession::place(Bytes plain, const PlainBlock& block, const BlockId& id,
                         std::optional<Verdict> verdict) {
   if (const auto at = by_id_.find(id); at != by_id_.end()) {
     const auto stored = work_.load(blocks_[at->second]);
-    const bool same = std::equal(stored->begin(), stored->end(), plain.begin(), plain.end());
+    const bool same = same_bytes(*stored, plain);
     verdict.emplace();
     verdict->kind = same ? Verdict::Kind::stored : Verdict::Kind::collides;
     verdict->known = blocks_[at->second];

@@ -15,6 +15,7 @@
 #include "base/pool.h"
 #include "index/block_work.h"
 #include "index/commit_rows.h"
+#include "index/content_check.h"
 #include "index/content_record.h"
 #include "index/pack_writer.h"
 #include "index/repository.h"
@@ -71,10 +72,10 @@ class PackSession {
   };
   // The content between begin() and end().
   struct OpenFile {
-    explicit OpenFile(PackedFile of) : file(std::move(of)), report(file.record.layout) {}
+    explicit OpenFile(PackedFile of);
     PackedFile file;
     TensorReport report;
-    Sha256 hasher;
+    ContentCheck check;
   };
 
   void take_first();
@@ -98,6 +99,7 @@ class PackSession {
   std::unique_ptr<OpenFile> open_;
   std::deque<Pending> queue_;  // its blocks that are not placed yet
   std::uint64_t queue_bytes_ = 0;
+  std::vector<Buffer> spare_;  // memory of blocks that are placed, for the next ones
 
   std::optional<PackWriter> writer_;
   std::vector<BlockRef> blocks_;                    // of this pack, in order; number 0: a new row

@@ -194,10 +194,16 @@ std::uint64_t StagedFile::next_hole(std::uint64_t from) const {
   return at < 0 ? size_ : std::min(size_, static_cast<std::uint64_t>(at));
 }
 
-void StagedFile::set_content(const ContentId& content) {
+void StagedFile::set_content(const ContentId& content, std::optional<Hash128> fast_hash) {
   expects(frozen_, "only a frozen staged file has a content");
   const std::unique_lock lock(mutex_);
   content_ = content;
+  if (fast_hash) fast_hash_ = fast_hash;
+}
+
+std::optional<Hash128> StagedFile::fast_hash() const {
+  const std::shared_lock lock(mutex_);
+  return fast_hash_;
 }
 
 std::optional<ContentId> StagedFile::content() const {

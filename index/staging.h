@@ -64,9 +64,10 @@ class StagedFile final : public ByteSource {
   std::uint64_t next_data(std::uint64_t from) const;  // size() when there is none
   std::uint64_t next_hole(std::uint64_t from) const;
 
-  // What its bytes hash to; set once by commit(). Requires: frozen.
-  void set_content(const ContentId& content);
+  // What its bytes hash to; set once by commit(), with their XXH3-128 when it has read them. Requires: frozen.
+  void set_content(const ContentId& content, std::optional<Hash128> fast_hash = std::nullopt);
   std::optional<ContentId> content() const;
+  std::optional<Hash128> fast_hash() const;
 
   // Requires: `packed` has the same bytes.
   void forward(std::shared_ptr<const ByteSource> packed);
@@ -102,6 +103,7 @@ class StagedFile final : public ByteSource {
   Base base_;
   std::map<std::uint64_t, std::uint64_t> written_;  // offset -> end, below base_.length
   std::optional<ContentId> content_;
+  std::optional<Hash128> fast_hash_;
 };
 
 // What a new staged file is laid over.

@@ -9,11 +9,14 @@
 #include <string>
 #include <vector>
 
+#include "base/memory.h"
 #include "mountctl/output.h"
 #include "mountctl/verb.h"
 
 namespace wfs {
 namespace {
+
+constexpr unsigned freed_bytes_kept = 64 << 20;
 
 constexpr const char* exit_statuses =
     "Exit statuses: 0 ok, 1 failed, 2 usage, 3 partly done, 10 no repository, 11 locked,\n"
@@ -132,6 +135,7 @@ void raise_file_limit() {
 int main(int count, char** words) {
   ::signal(SIGINT, wfs::interrupted);
   wfs::raise_file_limit();
+  wfs::keep_freed_memory(wfs::freed_bytes_kept);
   return static_cast<int>(wfs::guarded([&] {
     return wfs::run_words({words + std::min(count, 1), words + count});
   }));

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "index/block_base.h"
 #include "index/block_rows.h"
 #include "index/commit.h"
@@ -131,6 +132,7 @@ int main(int count, char** arguments) try {
     std::fprintf(stderr, "usage: packing_bench FOLDER [NAME...]\n");
     return 2;
   }
+  wfs::keep_freed_memory(64 << 20);  // as mountctl does
   const wfs::TemporaryFolder folder;
   wfs::Repository::create(folder.path() / "repository");
   wfs::Bench bench(folder.path() / "repository");
