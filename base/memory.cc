@@ -4,11 +4,12 @@
 
 namespace wfs {
 
-void keep_freed_memory([[maybe_unused]] unsigned bytes) {
+void keep_freed_memory() {
 #ifdef __GLIBC__
   constexpr int mapped_from = 32 << 20;  // the most there is
+  constexpr int kept = 64 << 20;
   ::mallopt(M_MMAP_THRESHOLD, mapped_from);
-  ::mallopt(M_TRIM_THRESHOLD, static_cast<int>(bytes));
+  ::mallopt(M_TRIM_THRESHOLD, kept);
 #endif
 }
 

@@ -190,8 +190,10 @@ void sample_lengths(Bytes plain, Bytes base, TokenShape shape, SampledLengths& s
     return add(PaddedGroup(plain.first(part)).bytes.data(),
                PaddedGroup(base.first(part)).bytes.data());
   }
+  // Of numbers of 2 bytes 8,192 of a block; the wider they are, the less a window matters.
   constexpr std::size_t wanted = 8192 / offset_group;
-  const std::size_t stride = std::max<std::size_t>(1, shape.width * groups / (2 * wanted));
+  const std::size_t stride =
+      std::max<std::size_t>(1, shape.width * shape.width * groups / (4 * wanted));
   const std::size_t bytes = offset_group * shape.width;
   const std::size_t steps = (groups + stride - 1) / stride;
   // Not always the same place of a stride, which may be the length of a row.

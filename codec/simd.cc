@@ -16,10 +16,15 @@ struct Kind {
 };
 
 constexpr std::int64_t portable = HWY_SCALAR | HWY_EMU128;
+#ifdef HWY_NEON_WITHOUT_AES  // newer versions of Highway tell them apart
+constexpr std::int64_t neon = HWY_NEON | HWY_NEON_WITHOUT_AES;
+#else
+constexpr std::int64_t neon = HWY_NEON;
+#endif
 
 // As they are called, the better before the worse.
 constexpr Kind kinds[] = {{HWY_AVX3_DL, "avx512"}, {HWY_AVX2, "avx2"}, {HWY_SSE4, "sse4"},
-                          {HWY_NEON, "neon"},   {portable, "portable"}};
+                          {neon, "neon"},   {portable, "portable"}};
 
 // Of those compiled, what the processor has.
 std::int64_t supported() {

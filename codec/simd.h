@@ -8,7 +8,8 @@
 
 namespace wfs {
 
-// The kinds this machine can run: the fastest first, "portable" last.
+// The kinds this machine can run: the fastest first, and last what every one of its architecture can:
+// "portable", or "neon" on ARM.
 std::vector<std::string_view> simd_kinds();
 
 // The kind in use.

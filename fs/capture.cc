@@ -264,10 +264,11 @@ void Capture::pack() {
     bool failed = false;
     all_sketched_ = false;
     try {
+      const std::int64_t started = steady_ms();
       const Packed packed = pack_pending(repository_, pool_, stop_packing_);
       if (packed.contents > 0) {
         log(Level::info, cat("packed ", packed.contents, " contents, ", packed.plain_bytes,
-                             " bytes in ", packed.stored_bytes));
+                             " bytes in ", packed.stored_bytes, ", ", steady_ms() - started, " ms"));
       }
       for (const auto& working : branches()) working->after_packed();
     } catch (const std::exception& error) {

@@ -16,8 +16,6 @@
 namespace wfs {
 namespace {
 
-constexpr unsigned freed_bytes_kept = 64 << 20;
-
 constexpr const char* exit_statuses =
     "Exit statuses: 0 ok, 1 failed, 2 usage, 3 partly done, 10 no repository, 11 locked,\n"
     "12 integrity error, 13 not mounted, 130 interrupted.";
@@ -135,7 +133,7 @@ void raise_file_limit() {
 int main(int count, char** words) {
   ::signal(SIGINT, wfs::interrupted);
   wfs::raise_file_limit();
-  wfs::keep_freed_memory(wfs::freed_bytes_kept);
+  wfs::keep_freed_memory();
   return static_cast<int>(wfs::guarded([&] {
     return wfs::run_words({words + std::min(count, 1), words + count});
   }));

@@ -12,6 +12,7 @@
 #include <random>
 
 #include "base/file.h"
+#include "base/memory.h"
 #include "codec/decode.h"
 #include "codec/encode.h"
 #include "codec/simd.h"
@@ -306,6 +307,7 @@ int main(int count, char** arguments) {
   app.add_flag("--alone", options.alone, "Without the other codecs");
   app.add_flag("--json", options.json, "One line of JSON");
   CLI11_PARSE(app, count, arguments);
+  wfs::keep_freed_memory();  // as mountctl does
   try {
     if (options.list_simd) {
       for (const std::string_view kind : wfs::simd_kinds()) std::puts(std::string(kind).c_str());

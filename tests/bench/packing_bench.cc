@@ -132,7 +132,7 @@ int main(int count, char** arguments) try {
     std::fprintf(stderr, "usage: packing_bench FOLDER [NAME...]\n");
     return 2;
   }
-  wfs::keep_freed_memory(64 << 20);  // as mountctl does
+  wfs::keep_freed_memory();  // as mountctl does
   const wfs::TemporaryFolder folder;
   wfs::Repository::create(folder.path() / "repository");
   wfs::Bench bench(folder.path() / "repository");

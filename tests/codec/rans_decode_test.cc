@@ -275,7 +275,7 @@ TEST(RansDecode, ABaseOfAnotherLengthIsRefused) {
 TEST(Simd, AKindThatIsForcedIsUsed) {
   const auto kinds = simd_kinds();
   ASSERT_FALSE(kinds.empty());
-  EXPECT_EQ(kinds.back(), "portable");
+  EXPECT_TRUE(kinds.back() == "portable" || kinds.back() == "neon") << kinds.back();
   for (const std::string_view kind : kinds) {
     force_simd(kind);
     EXPECT_EQ(simd_kind(), kind);
