@@ -15,7 +15,7 @@ namespace wfs {
 namespace {
 
 constexpr std::size_t queue_blocks_max = 128;
-constexpr std::uint64_t queue_bytes_max = 16 << 20;
+constexpr std::uint64_t queue_bytes_max = 8 << 20;
 
 std::array<std::byte, 32> filled_up(Bytes id) {
   std::array<std::byte, 32> bytes{};

@@ -34,13 +34,19 @@ class Stopwatch {
 
 double megabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e6; }
 
-double cpu_seconds() {
+// Of all threads: in the program, and in the kernel, which copies files and clears memory.
+struct CpuSeconds {
+  double program;
+  double kernel;
+};
+
+CpuSeconds cpu_seconds() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
   const auto seconds = [](const timeval& time) {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
   };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  return {seconds(usage.ru_utime), seconds(usage.ru_stime)};
 }
 
 class Bench {
@@ -76,20 +82,22 @@ class Bench {
       if (node == NodeId{1}) kept_[name] = tree;
     }
     const Stopwatch packing;
-    const double cpu = cpu_seconds();
+    const CpuSeconds before = cpu_seconds();
     const std::atomic<bool> stop = false;
     const Packed packed = pack_pending(repository_, pool_, stop);
     const double seconds = packing.seconds();
+    const CpuSeconds after = cpu_seconds();
     rusage usage{};
     ::getrusage(RUSAGE_SELF, &usage);
     std::printf("%-24s %9.1f MB -> %9.1f MB (%5.2f %%)  commit %5.2f s  pack %5.2f s, %6.0f MB/s, "
-                "%5.2f s of CPU  peak %ld MB\n",
+                "%5.2f + %5.2f s of CPU  peak %ld MB\n",
                 name.empty() ? "all" : name.c_str(), megabytes(packed.plain_bytes),
                 megabytes(packed.stored_bytes),
                 100.0 * static_cast<double>(packed.stored_bytes) /
                     static_cast<double>(std::max<std::uint64_t>(1, packed.plain_bytes)),
                 commit_seconds, seconds, megabytes(packed.plain_bytes) / seconds,
-                cpu_seconds() - cpu, usage.ru_maxrss / 1024);
+                after.program - before.program, after.kernel - before.kernel,
+                usage.ru_maxrss / 1024);
   }
 
  private:
