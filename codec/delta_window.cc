@@ -1,6 +1,7 @@
 #include "codec/delta_window.h"
 
 #include <algorithm>
+#include <cstring>
 #include <span>
 
 #include "codec/histogram.h"
@@ -42,10 +43,10 @@ Window best_window(std::span<const std::uint16_t> sampled) {
   std::size_t first = exponents;
   std::size_t last = 0;
   std::array<Row, SampledLengths::exponents> rows;
+  constexpr std::array<std::uint16_t, lengths> none{};
   for (std::size_t e = 0; e < exponents; ++e) {
     const auto from = sampled.subspan(e * lengths, lengths);
-    const bool used = std::any_of(from.begin(), from.end(), [](auto n) { return n != 0; });
-    if (!used) {
+    if (std::memcmp(from.data(), none.data(), sizeof none) == 0) {
       if (first <= e) rows[e].fill(0);
       continue;
     }

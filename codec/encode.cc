@@ -107,7 +107,7 @@ EncodedBlock encode_alone(Bytes plain, Dtype dtype) {
 
 // About how long the form without a base is.
 double length_alone(Bytes plain, Dtype dtype) {
-  constexpr std::size_t size = EncodeScratch::sample_size_max / 2;
+  constexpr std::size_t size = EncodeScratch::sample_size_max / 4;
   const PlaneShape shape = plan_of(plain, dtype).shape;
   const MutableBytes sample(encode_scratch().sample);
   const std::size_t length = take_sample(plain, sample.first(size));

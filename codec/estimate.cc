@@ -95,11 +95,14 @@ std::size_t take_sample(Bytes bytes, MutableBytes to) {
   constexpr std::size_t length = 4 * piece;
   const std::size_t pieces = to.size() / length;
   const std::size_t distance = bytes.size() / pieces / 8 * 8;
+  // Not always the same place of a stride, which may be the length of a row.
+  const auto place = [&](std::size_t k) {
+    return bytes.data() + (k * distance + k * 776 % (distance - length + 8)) / 8 * 8;
+  };
   for (std::size_t k = 0; k < pieces; ++k) {
-    // Not always the same place of a stride, which may be the length of a row.
-    const std::size_t at = k * distance + k * 776 % (distance - length + 8);
-    std::memcpy(to.data() + k * length, bytes.data() + at / 8 * 8, length);
+    for (std::size_t i = 0; i < length; i += piece) __builtin_prefetch(place(k) + i);
   }
+  for (std::size_t k = 0; k < pieces; ++k) std::memcpy(to.data() + k * length, place(k), length);
   return pieces * length;
 }
 

@@ -3,8 +3,53 @@
 #include <algorithm>
 #include <numeric>
 
+// Compiles this file once more for each kind of vectors the architecture has.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "codec/rans_table.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace wfs {
+namespace HWY_NAMESPACE {
+namespace {
+
+// The slots of one symbol, in whole steps, the surplus of which the next symbol overwrites: most symbols
+// take one. The compiler vectorises it.
+void fill_slots_kernel(std::uint32_t entry, std::uint32_t frequency, std::uint32_t* HWY_RESTRICT to) {
+  constexpr std::uint32_t step = decode_table_padding;
+  for (std::uint32_t place = 0; place < frequency; place += step) {
+    for (std::uint32_t k = 0; k < step; ++k) to[place + k] = entry + place + k;
+  }
+}
+
+// Gives how many slots were filled; stops before it fills more than `slots`.
+std::uint32_t fill_kernel(const std::uint16_t* frequencies, const std::uint16_t* meanings,
+                          std::uint32_t slots, std::uint32_t* to) {
+  std::uint32_t filled = 0;
+  for (std::size_t symbol = 0; symbol < rans_symbols; ++symbol) {
+    const std::uint32_t frequency = frequencies[symbol];
+    if (frequency == 0) continue;
+    if (frequency > slots - filled) break;
+    const std::uint32_t entry =
+        frequency << entry_frequency_shift | std::uint32_t{meanings[symbol]} << entry_meaning_shift;
+    fill_slots_kernel(entry, frequency, to + filled);
+    filled += frequency;
+    if (filled == slots) break;
+  }
+  return filled;
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace wfs
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
 namespace wfs {
 namespace {
+
+HWY_EXPORT(fill_kernel);
 
 constexpr unsigned short_form_max = 127;  // greater frequencies take two bytes
 
@@ -73,23 +118,11 @@ const Meanings plain_meanings = [] {
 
 void fill_decode_table(const Frequencies& frequencies, const Meanings& meanings,
                        std::span<std::uint32_t> entries) {
-  constexpr std::uint32_t step = decode_table_padding;
-  const std::size_t slots = entries.size() - decode_table_padding;
-  std::uint32_t* to = entries.data();
-  std::size_t left = slots;
-  for (std::size_t symbol = 0; symbol < rans_symbols && left > 0; ++symbol) {
-    const std::uint32_t frequency = frequencies[symbol];
-    expects(frequency <= left, "a table fills its slots");
-    const std::uint32_t entry =
-        frequency << entry_frequency_shift | std::uint32_t{meanings[symbol]} << entry_meaning_shift;
-    // Whole steps, the surplus of which the next symbol overwrites: most symbols take one.
-    for (std::uint32_t place = 0; place < frequency; place += step) {
-      for (std::uint32_t k = 0; k < step; ++k) to[place + k] = entry + place + k;
-    }
-    to += frequency;
-    left -= frequency;
-  }
-  expects(left == 0, "a table fills its slots");
+  const auto slots = static_cast<std::uint32_t>(entries.size() - decode_table_padding);
+  const std::uint32_t filled = HWY_DYNAMIC_DISPATCH(fill_kernel)(
+      frequencies.data(), meanings.data(), slots, entries.data());
+  expects(filled == slots, "a table fills its slots");
 }
 
 }  // namespace wfs
+#endif  // HWY_ONCE

@@ -38,7 +38,7 @@ inline constexpr unsigned entry_meaning_shift = 11;
 inline constexpr unsigned entry_frequency_shift = 20;
 inline constexpr std::uint32_t entry_place_mask = (1U << entry_meaning_shift) - 1;
 // Entries behind the last slot that may be overwritten.
-inline constexpr std::size_t decode_table_padding = 16;
+inline constexpr std::size_t decode_table_padding = 32;
 
 using Meanings = std::array<std::uint16_t, rans_symbols>;
 
