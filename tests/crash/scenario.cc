@@ -3,11 +3,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <functional>
 #include <random>
 
 #include "base/error.h"
 #include "index/commit_rows.h"
+#include "index/rebase.h"
 #include "index/rebuild.h"
 #include "index/refs.h"
 
@@ -21,6 +23,15 @@ std::string bytes_of(std::uint64_t seed, std::size_t size) {
   std::mt19937_64 random(seed);
   std::string bytes(size, '\0');
   for (char& byte : bytes) byte = static_cast<char>(random() & 0x3f);
+  return bytes;
+}
+
+// Version `version` of bytes that change a little each time, so that each is stored as a delta.
+std::string version_of_weights(unsigned version) {
+  std::string bytes = bytes_of(9, 300'000);
+  for (std::size_t at = 0; at < bytes.size(); at += 1000) {
+    bytes[at] = static_cast<char>(bytes[at] + static_cast<char>(version));
+  }
   return bytes;
 }
 
@@ -50,6 +61,24 @@ void patch(Opened& opened, const std::string& name, std::uint64_t offset,
     throw;
   }
   files.release(handle);
+}
+
+// The content of a file that is packed.
+ContentId content_of(Opened& opened, const std::string& name) {
+  return opened.repository().catalog().read([&](Database& database) {
+    const Tree tree = load_tree(database, newest_commit(database)->commit.tree);
+    const auto at = std::find_if(tree.entries.begin(), tree.entries.end(),
+                                 [&](const TreeEntry& entry) { return entry.name == name; });
+    if (at == tree.entries.end()) fail(Errc::not_found, name);
+    return at->content;
+  });
+}
+
+// Encodes the blocks of a file anew that are deltas against deltas.
+void shorten_chains(Opened& opened, const std::string& name) {
+  Pool pool(2);
+  const std::atomic<bool> stop = false;
+  rebase(opened.repository(), pool, content_of(opened, name), stop);
 }
 
 void share(Opened& opened, const std::string& from, const std::string& to) {
@@ -117,13 +146,33 @@ Step unlinking(const std::string& name) {
           [=](Files& files) { files.erase(name); }};
 }
 
-const std::vector<Step>& steps() {
+void add_deltas(std::vector<Step>& steps) {
+  constexpr unsigned versions = 4;  // the last is the first that is a delta against a delta
+  for (unsigned version = 0; version < versions; ++version) {
+    steps.push_back({[=](Opened& opened) {
+                       opened.write("weights.bin", version_of_weights(version));
+                       return None();
+                     },
+                     [=](Files& files) { files["weights.bin"] = version_of_weights(version); }});
+    steps.push_back(changing_nothing([](Opened& opened) { return commit(opened); }));
+    steps.push_back(changing_nothing([](Opened& opened) {
+      pack(opened);
+      return None();
+    }));
+  }
+  steps.push_back(changing_nothing([](Opened& opened) {
+    shorten_chains(opened, "weights.bin");
+    return None();
+  }));
+}
+
+std::vector<Step> make_steps() {
   const auto commits = [](Opened& opened) { return commit(opened); };
   const auto packs = [](Opened& opened) {
     pack(opened);
     return None();
   };
-  static const std::vector<Step> all = {
+  std::vector<Step> all = {
       writing("a.txt", 1, 700),
       writing("model.bin", 2, model_bytes),
       changing_nothing(commits),
@@ -167,6 +216,12 @@ const std::vector<Step>& steps() {
       changing_nothing(commits),
       changing_nothing(packs),
   };
+  add_deltas(all);
+  return all;
+}
+
+const std::vector<Step>& steps() {
+  static const std::vector<Step> all = make_steps();
   return all;
 }
 
