@@ -190,10 +190,9 @@ void sample_lengths(Bytes plain, Bytes base, TokenShape shape, SampledLengths& s
     return add(PaddedGroup(plain.first(part)).bytes.data(),
                PaddedGroup(base.first(part)).bytes.data());
   }
-  // Of numbers of 2 bytes 8,192 of a block; the wider they are, the less a window matters.
-  constexpr std::size_t wanted = 8192 / offset_group;
-  const std::size_t stride =
-      std::max<std::size_t>(1, shape.width * shape.width * groups / (4 * wanted));
+  // The wider the numbers, the less of them a window decides about.
+  const std::size_t wanted = (shape.width == 4 ? 1024 : 16'384 / shape.width) / offset_group;
+  const std::size_t stride = std::max<std::size_t>(1, groups / wanted);
   const std::size_t bytes = offset_group * shape.width;
   const std::size_t steps = (groups + stride - 1) / stride;
   // Not always the same place of a stride, which may be the length of a row.
