@@ -17,6 +17,7 @@ struct Settings {
   CaptureMode capture = CaptureMode::settle;
   std::uint64_t cache_bytes_max = 256ull << 20;  // decoded blocks in memory
   unsigned read_ahead_kib = 1024;                // of the kernel, for the mount
+  unsigned listed_commits = 100;                 // the newest, in the top folder; all others are found by name
   BasePolicy delta;                              // how long chains of deltas may get
   bool rebase = true;                            // shorten the chains of tips that are read often
 };
