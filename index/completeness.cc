@@ -34,19 +34,20 @@ bool has_file(const Tree& folder, std::string_view name) {
   return entry != nullptr && entry->kind == Kind::file;
 }
 
-// trainer_state.json is written after everything else of a checkpoint.
-bool trainer_finished(const Tree& folder) {
-  const TreeEntry* state = folder.find("trainer_state.json");
-  if (state == nullptr) return false;
+// True for a folder that holds the file its writer writes after all weights, trainer_state.json or DCP's
+// `.metadata`. One that is older than some weights is what the save before this one has left there.
+bool has_finished(const Tree& folder, std::string_view last_written) {
+  const TreeEntry* last = folder.find(last_written);
+  if (last == nullptr || last->kind != Kind::file) return false;
   for (const TreeEntry& entry : folder.entries) {
-    if (is_weights(entry.name) && entry.mtime_ns > state->mtime_ns) return false;
+    if (is_weights(entry.name) && entry.mtime_ns > last->mtime_ns) return false;
   }
   return true;
 }
 
 bool is_whole(const Tree& folder, const LoadText& load_text) {
   static const std::regex shard(".*-[0-9]{5}-of-[0-9]{5}\\.(safetensors|bin)");
-  if (trainer_finished(folder)) return true;
+  if (has_finished(folder, "trainer_state.json")) return true;
   bool has_index = false;
   bool has_shards = false;
   bool has_distcp = false;
@@ -63,7 +64,7 @@ bool is_whole(const Tree& folder, const LoadText& load_text) {
     has_shards = has_shards || std::regex_match(entry.name, shard);
     has_distcp = has_distcp || ends_with(entry.name, ".distcp");
   }
-  if (has_distcp) return has_file(folder, ".metadata");
+  if (has_distcp) return has_finished(folder, ".metadata");
   if (has_index || has_shards) return has_index && whole;
   for (const auto name : {"model.safetensors", "pytorch_model.bin"}) {
     if (has_file(folder, name)) return has_file(folder, "config.json");

@@ -56,6 +56,9 @@ TEST(Completeness, FoldersAsWritersLeaveThem) {
       {"trainer rewrites the model", {{"model.safetensors", 3}, {"trainer_state.json", 2}}, false},
       {"dcp without metadata", {{"__0_0.distcp", 1}}, false},
       {"dcp", {{"__0_0.distcp", 1}, {".metadata", 2}}, true},
+      {"dcp, one rank of the next save done",
+       {{"__0_0.distcp", 3}, {"__1_0.distcp", 1}, {".metadata", 2}},
+       false},
   };
   for (const Case& given : cases) EXPECT_EQ(complete(given), given.complete) << given.name;
 }
