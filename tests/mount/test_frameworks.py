@@ -142,6 +142,29 @@ def load(folder):
     assert got['step'].item() == 42
 """
 
+ZARR = """
+import dask.array as da, numpy as np, zarr
+def values():
+    return np.random.default_rng(2).standard_normal((600, 900), dtype='f4')
+def save(folder):  # every key by a temporary name and a rename, from several threads
+    a = zarr.create_array(folder / 'a.zarr', shape=(600, 900), chunks=(100, 300), dtype='f4')
+    da.from_array(values(), chunks=(100, 300)).store(a, lock=False, scheduler='threads', num_workers=8)
+    zarr.open_array(folder / 'a.zarr', mode='r+')[50:450:7, 100:800] = 3  # parts of chunks
+    sharded = zarr.create_array(folder / 's.zarr', shape=(600, 900), shards=(300, 900), chunks=(50, 90), dtype='f4', compressors=None)
+    sharded[:] = values()
+    sharded[299:301, 5] = -1
+def load(folder):
+    expected = values()
+    sharded = expected.copy()
+    expected[50:450:7, 100:800] = 3
+    sharded[299:301, 5] = -1
+    got = da.from_zarr(str(folder / 'a.zarr'))
+    assert (got.compute(scheduler='threads', num_workers=8) == expected).all()
+    s = zarr.open_array(folder / 's.zarr', mode='r')  # ranges of a shard
+    assert (s[:] == sharded).all() and (s[123, 45:600:3] == sharded[123, 45:600:3]).all()
+    assert (s.oindex[[5, 299, 300, 599], [5, 899]] == sharded[np.ix_([5, 299, 300, 599], [5, 899])]).all()
+"""
+
 # These hold an id that differs from run to run.
 NOT_DETERMINISTIC = {"legacy.pt", "dcp/.metadata"}
 
@@ -155,6 +178,7 @@ NOT_DETERMINISTIC = {"legacy.pt", "dcp/.metadata"}
         ("h5py", H5PY),
         ("numpy", NUMPY),
         ("dcp", DCP),
+        ("zarr", ZARR),
     ],
     ids=lambda v: v if len(v) < 20 else "",
 )
