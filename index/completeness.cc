@@ -34,8 +34,8 @@ bool has_file(const Tree& folder, std::string_view name) {
   return entry != nullptr && entry->kind == Kind::file;
 }
 
-// True for a folder that holds the file its writer writes after all weights, trainer_state.json or DCP's
-// `.metadata`. One that is older than some weights is what the save before this one has left there.
+// True for a folder that holds the file its writer writes after all weights: trainer_state.json, or
+// DCP's `.metadata`. One that is older than some weights was left there by the save before this one.
 bool has_finished(const Tree& folder, std::string_view last_written) {
   const TreeEntry* last = folder.find(last_written);
   if (last == nullptr || last->kind != Kind::file) return false;

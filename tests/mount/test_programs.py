@@ -319,7 +319,10 @@ print(path.name)
 
 FROM_CACHE = """
 import sys, torch
+from huggingface_hub import scan_cache_dir
 from transformers import AutoModel
+working, oldest = sys.argv.pop(1), sys.argv.pop(1)
+scan_cache_dir(working + '/hub').delete_revisions(oldest).execute()
 for home, folder in zip(sys.argv[1::2], sys.argv[2::2]):
     cached = AutoModel.from_pretrained('someone/tiny', cache_dir=home + '/hub').state_dict()
     expected = AutoModel.from_pretrained(folder).state_dict()
@@ -367,7 +370,9 @@ def test_a_branch_is_the_cache_of_huggingface_hub(repo, scratch):
         for name in os.listdir(scratch / "hub" / revision):
             link = top / "snapshots" / revision / name
             assert link.is_symlink() and digest(link) == digest(scratch / "hub" / revision / name)
-    wfs.python(FROM_CACHE, repo.at(old) / "home", first, repo.at(new) / "home", second)
+    wfs.python(
+        FROM_CACHE, home, ids[0], repo.at(old) / "home", first, repo.at(new) / "home", second
+    )
     whole = {digest(p) for p in (scratch / "hub").rglob("*") if p.is_file()}
     assert assert_only_whole(repo, f"{cache}/blobs/*", whole) == whole
     assert len(os.listdir(repo.at(new) / cache / "blobs")) == 3, "config.json is one file of both"

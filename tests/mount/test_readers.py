@@ -74,6 +74,21 @@ for got in in_threads(lambda _: {k: v.clone() for k, v in load_file(top / 'model
 from safetensors.torch import load_file
 same(load_file(top / 'model.safetensors', backend='pread'))
 """,
+    "run:ai's streamer": """
+from runai_model_streamer import SafetensorsStreamer
+with SafetensorsStreamer() as streamer:
+    streamer.stream_file(str(top / 'model.safetensors'))
+    same({name: tensor.clone() for name, tensor in streamer.get_tensors()})
+""",
+    "fastsafetensors": """
+from fastsafetensors import SafeTensorsFileLoader, SingleGroup
+loader = SafeTensorsFileLoader(SingleGroup(), device='cpu', nogds=True)
+loader.add_filenames({0: [str(top / 'model.safetensors')]})
+loaded = loader.copy_files_to_device()
+same({name: loaded.get_tensor(name).clone() for name in model(1)})
+loaded.close()
+loader.close()
+""",
     "safetensors, one read of the file": """
 from safetensors.torch import load
 same(load((top / 'model.safetensors').read_bytes()))
