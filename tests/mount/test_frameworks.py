@@ -4,6 +4,8 @@ Each script defines save(folder) and load(folder). It saves on the mount and on 
 must hold the same bytes, and so must the commit; load() asserts the values.
 """
 
+import os
+
 import pytest
 import repository as wfs
 
@@ -201,3 +203,17 @@ def test_a_dcp_folder_is_complete_once_its_metadata_is_renamed_in(repo):
     wfs.python(DCP + RUN, "save", repo.branch() / "m")
     repo.commit("saved")
     assert repo.commits()[0]["complete"] is True
+
+
+def test_what_dcp_has_fsynced_outlives_kill9(make_repo, scratch):
+    """Before any commit. The rename of .metadata is the last step, and nothing is fsynced after it."""
+    repo = make_repo("--capture", "manual")
+    wfs.python(DCP + RUN, "save", repo.branch() / "m")
+    saved = wfs.copy_plain(repo.branch() / "m/dcp", scratch / "saved")
+    repo.kill9()
+    repo.mount()
+    found = repo.branch() / "m/dcp"
+    if (found / ".metadata.tmp").exists():
+        os.rename(found / ".metadata.tmp", found / ".metadata")
+    wfs.assert_same_tree(saved, found)
+    wfs.python(DCP + RUN, "load", repo.at(repo.commit("recovered")) / "m")
