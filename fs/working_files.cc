@@ -148,7 +148,7 @@ void Working::truncate(NodeId id, std::uint64_t size) {
     auto all = folders_.lock();
     const Node& file = node(*all, id);
     if (file.kind == Kind::folder) fail(Errc::is_folder, "a folder has no size");
-    if (file.kind != Kind::file) fail(Errc::invalid, "not a file");
+    if (file.kind != Kind::file || file.special != 0) fail(Errc::invalid, "not a file");
     if (file.file.current.size == size && !file.file.failed) return;
   }
   writable(id, size)->resize(size);
@@ -189,6 +189,7 @@ std::shared_ptr<OpenFile> Working::open(NodeId id, OpenMode mode, const Caller& 
     std::string writer = mode.writes ? name_of_process(caller.pid) : "";
     auto all = folders_.lock();
     Node& file = node(*all, id);
+    if (file.special != 0) fail(Errc::invalid, "the kernel opens pipes and sockets itself");
     if (mode.writes) {
       ++file.file.writers;
       all->writing.insert(id);
@@ -298,8 +299,9 @@ void OpenFile::allocate(int mode, Range range) {
     case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
     case FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE: staged->punch(range); break;
     case FALLOC_FL_ZERO_RANGE:
-      staged->punch(range);
+      // First what may be refused: nothing has changed then.
       if (range.end() > staged->size()) staged->resize(range.end());
+      staged->punch(range);
       break;
     default: fail(Errc::unsupported, "this kind of fallocate is not supported");
   }

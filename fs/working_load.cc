@@ -54,7 +54,8 @@ void Working::load_rows(Folders& all, Database& database) {
     Node of;
     of.id = row.id;
     of.kind = row.kind;
-    of.mode = row.mode;
+    of.mode = row.mode & 07777;
+    if (row.kind == Kind::file) of.special = row.mode & S_IFMT;
     of.uid = row.uid;
     of.gid = row.gid;
     of.atime_ns = of.mtime_ns = row.mtime_ns;
@@ -64,7 +65,7 @@ void Working::load_rows(Folders& all, Database& database) {
     of.tree = row.tree;
     of.changed = 1;
     all.next = std::max(all.next, static_cast<std::uint64_t>(row.id) & counter_mask);
-    if (row.kind == Kind::file) {
+    if (row.kind == Kind::file && of.special == 0) {
       of.file.complete =
           load_version(row.complete_content, row.complete_staged, row.complete_size);
       auto current = load_version(row.content, row.staged, row.size);
