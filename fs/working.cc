@@ -66,6 +66,7 @@ Working::Node& Working::add(Folders& all, Kind kind, mode_t mode, const Caller& 
 void Working::put_entry(Folders& all, Node& parent, std::string_view name, Node& child) {
   parent.entries.insert_or_assign(std::string(name), child.id);
   child.parents.push_back(parent.id);
+  if (child.kind == Kind::folder) ++parent.folders;
   all.dirty.entries.emplace(parent.id, name);
   names_changed(all, parent, name, child);
   // A name that counts may be the first one of bytes that were completed under a temporary name: no cut made
@@ -79,6 +80,7 @@ void Working::put_entry(Folders& all, Node& parent, std::string_view name, Node&
 void Working::drop_entry(Folders& all, Node& parent, std::string_view name, Node& child) {
   names_changed(all, parent, name, child);
   parent.entries.erase(parent.entries.find(name));
+  if (child.kind == Kind::folder) --parent.folders;
   child.parents.erase(std::find(child.parents.begin(), child.parents.end(), parent.id));
   child.ctime_ns = now_ns();
   all.dirty.entries.emplace(parent.id, name);
@@ -155,7 +157,7 @@ bool Working::is_history(Folders& all, const Node& file) const {
   return false;
 }
 
-Attributes Working::attributes_of(const Node& of) {
+Attributes Working::attributes_of(const Node& of) const {
   Attributes attributes;
   attributes.ino = static_cast<Ino>(of.id);
   attributes.mode = type_of(of) | of.mode;
@@ -174,7 +176,7 @@ Attributes Working::attributes_of(const Node& of) {
       attributes.size = of.target.size();
       break;
     case Kind::folder:
-      attributes.links = 2;
+      attributes.links = of.parents.empty() && of.id != root_ ? 0 : 2 + of.folders;
       attributes.size = 4096;
       break;
   }
@@ -188,14 +190,7 @@ Attributes Working::reply(Node& of) {
 
 Attributes Working::attributes(NodeId id) {
   auto all = folders_.lock();
-  const Node& of = node(*all, id);
-  Attributes attributes = attributes_of(of);
-  if (of.kind == Kind::folder) {
-    for (const auto& [name, entry] : of.entries) {
-      if (node(*all, entry).kind == Kind::folder) ++attributes.links;
-    }
-  }
-  return attributes;
+  return attributes_of(node(*all, id));
 }
 
 std::optional<Attributes> Working::lookup(NodeId folder_id, std::string_view name) {

@@ -154,6 +154,7 @@ class Working : public std::enable_shared_from_this<Working> {
     std::uint64_t changed = 0;     // folders: stamp of the last change below
     std::optional<TreeId> tree;    // folders: the tree it equals
     std::map<std::string, NodeId, std::less<>> entries;  // folders
+    std::uint64_t folders = 0;     // of the entries
     WorkFile file;                 // files
   };
 
@@ -203,7 +204,7 @@ class Working : public std::enable_shared_from_this<Working> {
   void touch_parents(Folders& all, const Node& child);
   static void drop_trees(Folders& all, Node& moved);
   void names_changed(Folders& all, Node& parent, std::string_view name, const Node& child);
-  static Attributes attributes_of(const Node& node);
+  Attributes attributes_of(const Node& node) const;
   bool is_history(Folders& all, const Node& parent, std::string_view name, const Node& child) const;
   bool is_history(Folders& all, const Node& file) const;  // by any of its names
   std::string path_of(Folders& all, const Node& folder) const;

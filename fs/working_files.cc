@@ -146,10 +146,15 @@ void Working::truncate(NodeId id, std::uint64_t size) {
   if (size > size_max) fail(Errc::too_large, "the file would be too large");
   {
     auto all = folders_.lock();
-    const Node& file = node(*all, id);
+    Node& file = node(*all, id);
     if (file.kind == Kind::folder) fail(Errc::is_folder, "a folder has no size");
     if (file.kind != Kind::file || file.special != 0) fail(Errc::invalid, "not a file");
-    if (file.file.current.size == size && !file.file.failed) return;
+    if (file.file.current.size == size && !file.file.failed) {
+      file.mtime_ns = file.ctime_ns = now_ns();  // as if bytes had changed
+      all->dirty.nodes.insert(id);
+      if (file.file.writers == 0) complete(*all, file);
+      return;
+    }
   }
   writable(id, size)->resize(size);
   auto all = folders_.lock();

@@ -89,6 +89,7 @@ void Working::load_rows(Folders& all, Database& database) {
     }
     parent->second.entries.emplace(row.name, row.node);
     child->second.parents.push_back(row.parent);
+    if (child->second.kind == Kind::folder) ++parent->second.folders;
   }
   if (!lost.empty()) node(all, root_).tree.reset();
   // Files that had no name any more when the process ended.
@@ -151,8 +152,11 @@ void Working::load_tree(Folders& all, NodeId folder_id, const TreeId& id) {
     all.dirty.nodes.insert(child);
     all.dirty.entries.emplace(folder_id, entry.name);
     all.nodes.emplace(static_cast<std::uint64_t>(child), std::move(of));
-    node(all, folder_id).entries.emplace(entry.name, child);
-    if (entry.kind == Kind::folder) load_tree(all, child, entry.tree);
+    Node& parent = node(all, folder_id);
+    parent.entries.emplace(entry.name, child);
+    if (entry.kind != Kind::folder) continue;
+    ++parent.folders;
+    load_tree(all, child, entry.tree);
   }
 }
 
