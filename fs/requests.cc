@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::uint32_t create_unnamed = 51;  // FUSE_TMPFILE, which older headers lack
 
-ssize_t receive(int device, void* to, size_t room, void*) noexcept {
+// Not noexcept: libfuse ends its threads by cancelling them here, which unwinds the stack.
+ssize_t receive(int device, void* to, size_t room, void*) {
   const ssize_t length = ::read(device, to, room);
   fuse_in_header header;
   if (length < static_cast<ssize_t>(sizeof header)) return length;
@@ -26,7 +27,7 @@ ssize_t receive(int device, void* to, size_t room, void*) noexcept {
   return length;
 }
 
-ssize_t send(int device, iovec* parts, int count, void*) noexcept {
+ssize_t send(int device, iovec* parts, int count, void*) {
   return ::writev(device, parts, count);
 }
 
