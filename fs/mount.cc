@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "fs/requests.h"
 
 namespace wfs {
 namespace {
@@ -61,6 +62,7 @@ Mount::Mount(Session& session, const stdfs::path& mountpoint, const std::string&
                            : "; the line above says why"));
   }
   mounted_ = true;
+  receive_all_requests(session_.get());
 }
 
 Mount::~Mount() {
