@@ -33,8 +33,8 @@ ssize_t send(int device, iovec* parts, int count, void*) {
   return ::writev(device, parts, count);
 }
 
-// A descriptor of its own for each thread.
-int clone_device(int device) {
+// A descriptor of its own for each thread. Not called by older libfuse.
+[[maybe_unused]] int clone_device(int device) {
   const int cloned = ::open("/dev/fuse", O_RDWR | O_CLOEXEC);
   if (cloned < 0) return -1;
   auto from = static_cast<std::uint32_t>(device);
