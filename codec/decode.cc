@@ -32,6 +32,8 @@ Scratch& scratch() {
   return scratch;
 }
 
+static_assert(front_step == rans_group * sizeof(std::uint64_t));
+
 // How many of `count` numbers to decode for the first `wanted` bytes: all, or whole groups.
 std::size_t front_of(std::size_t count, std::size_t width, std::size_t wanted) {
   const std::size_t groups = (wanted + width * rans_group - 1) / (width * rans_group);

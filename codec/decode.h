@@ -12,9 +12,13 @@ namespace wfs {
 // Requires: plain.size() <= block_size_max. On Errc::corrupt, `plain` holds anything.
 void decode(Encoding encoding, Bytes payload, Bytes base, MutableBytes plain);
 
+// Numbers are decoded in groups, of which each needs the base of all its numbers: how many bytes the
+// longest takes.
+inline constexpr std::size_t front_step = 512;
+
 // The same, but stops once the first `wanted` bytes of `plain` are decoded; what is behind them may
-// be anything, and damage there goes unnoticed. Only the first `wanted` bytes of `base` need to be right.
-// Requires: wanted <= plain.size().
+// be anything, and damage there goes unnoticed. `base` has to be right up to the next multiple of
+// `front_step`, or to its end. Requires: wanted <= plain.size().
 void decode_front(Encoding encoding, Bytes payload, Bytes base, MutableBytes plain,
                   std::size_t wanted);
 

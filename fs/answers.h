@@ -6,6 +6,7 @@
 
 #include <fuse_lowlevel.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 #include <vector>
@@ -37,7 +38,9 @@ inline timespec timespec_of(std::int64_t ns) {
 }
 
 inline std::int64_t ns_of(const timespec& time) {
-  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+  constexpr std::int64_t seconds_max = 9'223'372'035;  // the years 1677 to 2262
+  const std::int64_t seconds = std::clamp(std::int64_t{time.tv_sec}, -seconds_max, seconds_max);
+  return seconds * 1'000'000'000 + time.tv_nsec;
 }
 
 inline struct stat stat_of(const Attributes& attributes) {

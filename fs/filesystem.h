@@ -80,6 +80,7 @@ class FileSystem {
   EntryReply make_folder(Ino folder, std::string_view name, mode_t mode, const Caller& caller);
   EntryReply make_symlink(Ino folder, std::string_view name, std::string_view target,
                           const Caller& caller);
+  EntryReply make_special(Ino folder, std::string_view name, mode_t mode, const Caller& caller);
   EntryReply link(Ino file, Ino folder, std::string_view name);
   void unlink(Ino folder, std::string_view name);
   void remove_folder(Ino folder, std::string_view name);
@@ -100,6 +101,9 @@ class FileSystem {
   // write.cc
   Created create(Ino folder, std::string_view name, mode_t mode, OpenMode open_mode,
                  const Caller& caller);
+  Created create_unnamed(Ino folder, mode_t mode, OpenMode open_mode, const Caller& caller);
+  // Before a write of `caller`: what the kernel does itself for writes by way of its cache.
+  void drop_set_ids(Handle& handle, const Caller& caller);
   std::size_t write(Handle& handle, std::uint64_t offset, Bytes bytes);
   void flush(Handle& handle);
   void sync(Handle& handle);
@@ -150,6 +154,7 @@ class FileSystem {
   std::vector<FolderEntry> list_top();
   Handle* keep(std::unique_ptr<Handle> handle);
   void want_decoded(const Handle& handle) noexcept;
+  Created opened(EntryReply entry, OpenMode mode, const Caller& caller);
   std::unique_ptr<ReadAhead> ahead_of(Working& working, NodeId file);
   std::optional<std::string> tensors_of(const ContentId& content);
   std::optional<std::string> content_xattr(const ContentId& content, std::string_view name);

@@ -1,19 +1,13 @@
 // Listing folders.
 #include <sys/stat.h>
 
-#include <map>
+#include <algorithm>
 
 #include "base/error.h"
 #include "fs/filesystem.h"
 #include "index/commit_rows.h"
 
 namespace wfs {
-namespace {
-
-constexpr int commits_at_once = 1000;
-
-}  // namespace
-
 FolderHandle* FileSystem::open_folder(Ino folder) {
   const Place place = place_of(folder);
   if (place == Place::control_file || place == Place::link) {
@@ -46,26 +40,29 @@ std::vector<FolderEntry> FileSystem::list_top() {
       listed.push_back({ref.name, ino_of(found->root()), S_IFDIR});
     }
   }
-  std::vector<CommitId> commits;
-  bool any_complete = false;
-  for (std::int64_t before = 0;;) {
-    const auto rows = repository_.catalog().read(
-        [&](Database& database) { return recent_commits(database, before, commits_at_once); });
-    for (const CommitRow& row : rows) {
-      commits.push_back(row.id);
-      any_complete = any_complete || row.commit.complete;
+  struct Newest {
+    std::vector<CommitRow> commits;
+    std::vector<std::string> names;
+    bool any_complete = false;
+  };
+  const auto newest = repository_.catalog().read([&](Database& database) {
+    Newest found;
+    const auto count = static_cast<int>(repository_.settings().listed_commits);
+    found.commits = recent_commits(database, 0, std::max(count, 1));
+    found.any_complete = newest_complete_commit(database).has_value();
+    for (const CommitRow& row : found.commits) {
+      const std::string digits = hex(row.id);
+      const std::string prefix = digits.substr(0, 12);
+      const bool unique = commits_with_prefix(database, prefix, 2).size() == 1;
+      found.names.push_back(unique ? prefix : digits);
     }
-    if (rows.size() < static_cast<std::size_t>(commits_at_once)) break;
-    before = rows.back().number;
-  }
-  if (!commits.empty()) add_link("@latest");
-  if (any_complete) add_link("@latest-complete");
-  std::map<std::string, unsigned> names;  // how many commits start with these digits
-  for (const CommitId& id : commits) ++names[hex(id).substr(0, 12)];
-  for (const CommitId& id : commits) {
-    const std::string digits = hex(id);
-    const std::string name = names[digits.substr(0, 12)] > 1 ? digits : digits.substr(0, 12);
-    listed.push_back({cat('@', name), Snapshots::ino_of(id, ""), S_IFDIR});
+    if (count == 0) found.names.clear();
+    return found;
+  });
+  if (!newest.commits.empty()) add_link("@latest");
+  if (newest.any_complete) add_link("@latest-complete");
+  for (std::size_t i = 0; i < newest.names.size(); ++i) {
+    listed.push_back({cat('@', newest.names[i]), Snapshots::ino_of(newest.commits[i].id, ""), S_IFDIR});
   }
   return listed;
 }

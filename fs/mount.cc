@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "fs/passthrough.h"
+#include "fs/requests.h"
 
 namespace wfs {
 namespace {
@@ -66,6 +67,7 @@ Mount::Mount(Session& session, const stdfs::path& mountpoint, const std::string&
                            : "; the line above says why"));
   }
   mounted_ = true;
+  receive_all_requests(session_.get());
 }
 
 Mount::~Mount() {

@@ -32,6 +32,11 @@ EntryReply FileSystem::make_symlink(Ino folder, std::string_view name, std::stri
   return working_reply(changeable(folder)->make_symlink(node_of(folder), name, target, caller));
 }
 
+EntryReply FileSystem::make_special(Ino folder, std::string_view name, mode_t mode,
+                                    const Caller& caller) {
+  return working_reply(changeable(folder)->make_special(node_of(folder), name, mode, caller));
+}
+
 EntryReply FileSystem::link(Ino file, Ino folder, std::string_view name) {
   const auto to = changeable(folder);
   if (place_of(file) != Place::working || working(file) != to) {

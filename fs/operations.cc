@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "fs/answers.h"
 #include "fs/libfuse.h"
+#include "fs/requests.h"
 
 namespace wfs {
 namespace {
@@ -52,9 +53,12 @@ TargetAnswer readlink(const Call& call, fuse_ino_t ino) {
 }
 
 EntryReply mknod(const Call& call, fuse_ino_t parent, const char* name, mode_t mode, dev_t) {
+  if (S_ISFIFO(mode) || S_ISSOCK(mode)) {
+    return call.files.make_special(parent, name, mode, call.caller());
+  }
   call.files.require_writable(parent);
   if (!S_ISREG(mode) && (mode & S_IFMT) != 0) {
-    fail(Errc::not_permitted, "pipes, sockets and devices are not kept here");
+    fail(Errc::not_permitted, "devices are not kept here");
   }
   const EntryReply made = call.files.make_file(parent, name, mode & 07777, call.caller());
   // Made without being opened: it is complete as it is.
@@ -133,8 +137,11 @@ OpenAnswer open(const Call& call, fuse_ino_t ino, fuse_file_info* info) {
 
 CreateAnswer create(const Call& call, fuse_ino_t parent, const char* name, mode_t mode,
                     fuse_file_info* info) {
+  const OpenMode open_mode = mode_of(info->flags);
   CreateAnswer made{
-      *info, call.files.create(parent, name, mode & 07777, mode_of(info->flags), call.caller())};
+      *info, name == unnamed_name
+                 ? call.files.create_unnamed(parent, mode & 07777, open_mode, call.caller())
+                 : call.files.create(parent, name, mode & 07777, open_mode, call.caller())};
   set_open(made.info, made.created.handle);
   return made;
 }
@@ -150,6 +157,8 @@ DataAnswer read(const Call& call, fuse_ino_t, size_t size, off_t offset, fuse_fi
 
 WriteAnswer write(const Call& call, fuse_ino_t, const char* bytes, size_t size, off_t offset,
                   fuse_file_info* info) {
+  // A page of a mapping comes without its writer; the kernel saw to the bits when it was mapped.
+  if (!info->writepage) call.files.drop_set_ids(handle_of(info), call.caller());
   return {call.files.write(handle_of(info), static_cast<std::uint64_t>(offset),
                            as_bytes({bytes, size}))};
 }

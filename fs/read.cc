@@ -55,6 +55,7 @@ Handle* FileSystem::open(Ino file, OpenMode mode, const Caller& caller) {
       fail(Errc::is_folder, "this is no file");
   }
   const auto owner = working(file);
+  if (mode.truncates && caller.uid != 0) owner->drop_set_ids(node_of(file));
   handle->of = WorkingHandle{owner->open(node_of(file), mode, caller)};
   // What is only written goes past the page cache, in pieces of the writer's own size. Whoever also
   // reads may want to map the file, which needs the cache.

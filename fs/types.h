@@ -46,7 +46,7 @@ struct AttributeChanges {
 struct FolderEntry {
   std::string name;
   Ino ino = 0;
-  mode_t type = 0;  // S_IFREG, S_IFDIR, S_IFLNK
+  mode_t type = 0;  // S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFSOCK
 };
 
 enum class Existing { replace, keep, exchange };  // rename: flags 0, RENAME_NOREPLACE, RENAME_EXCHANGE

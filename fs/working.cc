@@ -15,18 +15,18 @@ namespace {
 
 constexpr mode_t permission_bits = 07777;
 
-mode_t type_of(Kind kind) noexcept {
-  switch (kind) {
-    case Kind::file: return S_IFREG;
+}  // namespace
+
+Working::~Working() = default;
+
+mode_t Working::type_of(const Node& of) noexcept {
+  switch (of.kind) {
+    case Kind::file: return of.special != 0 ? of.special : S_IFREG;
     case Kind::folder: return S_IFDIR;
     case Kind::symlink: return S_IFLNK;
   }
   return S_IFREG;
 }
-
-}  // namespace
-
-Working::~Working() = default;
 
 Working::Node& Working::node(Folders& all, NodeId id) {
   const auto at = all.nodes.find(static_cast<std::uint64_t>(id));
@@ -66,6 +66,7 @@ Working::Node& Working::add(Folders& all, Kind kind, mode_t mode, const Caller& 
 void Working::put_entry(Folders& all, Node& parent, std::string_view name, Node& child) {
   parent.entries.insert_or_assign(std::string(name), child.id);
   child.parents.push_back(parent.id);
+  if (child.kind == Kind::folder) ++parent.folders;
   all.dirty.entries.emplace(parent.id, name);
   names_changed(all, parent, name, child);
   // A name that counts may be the first one of bytes that were completed under a temporary name: no cut made
@@ -79,6 +80,7 @@ void Working::put_entry(Folders& all, Node& parent, std::string_view name, Node&
 void Working::drop_entry(Folders& all, Node& parent, std::string_view name, Node& child) {
   names_changed(all, parent, name, child);
   parent.entries.erase(parent.entries.find(name));
+  if (child.kind == Kind::folder) --parent.folders;
   child.parents.erase(std::find(child.parents.begin(), child.parents.end(), parent.id));
   child.ctime_ns = now_ns();
   all.dirty.entries.emplace(parent.id, name);
@@ -138,7 +140,7 @@ std::string Working::path_of(Folders& all, const Node& of) const {
 
 bool Working::is_history(Folders& all, const Node& parent, std::string_view name,
                          const Node& child) const {
-  if (is_temporary_name(name)) return false;
+  if (child.special != 0 || is_temporary_name(name)) return false;
   if (all.ignore.empty()) return true;
   const std::string folder = path_of(all, parent);
   const std::string path = folder.empty() ? std::string(name) : cat(folder, '/', name);
@@ -155,10 +157,10 @@ bool Working::is_history(Folders& all, const Node& file) const {
   return false;
 }
 
-Attributes Working::attributes_of(const Node& of) {
+Attributes Working::attributes_of(const Node& of) const {
   Attributes attributes;
   attributes.ino = static_cast<Ino>(of.id);
-  attributes.mode = type_of(of.kind) | of.mode;
+  attributes.mode = type_of(of) | of.mode;
   attributes.uid = of.uid;
   attributes.gid = of.gid;
   attributes.atime_ns = of.atime_ns;
@@ -174,7 +176,7 @@ Attributes Working::attributes_of(const Node& of) {
       attributes.size = of.target.size();
       break;
     case Kind::folder:
-      attributes.links = 2;
+      attributes.links = of.parents.empty() && of.id != root_ ? 0 : 2 + of.folders;
       attributes.size = 4096;
       break;
   }
@@ -188,14 +190,7 @@ Attributes Working::reply(Node& of) {
 
 Attributes Working::attributes(NodeId id) {
   auto all = folders_.lock();
-  const Node& of = node(*all, id);
-  Attributes attributes = attributes_of(of);
-  if (of.kind == Kind::folder) {
-    for (const auto& [name, entry] : of.entries) {
-      if (node(*all, entry).kind == Kind::folder) ++attributes.links;
-    }
-  }
-  return attributes;
+  return attributes_of(node(*all, id));
 }
 
 std::optional<Attributes> Working::lookup(NodeId folder_id, std::string_view name) {
@@ -218,7 +213,7 @@ std::vector<FolderEntry> Working::list(NodeId folder_id) {
   auto all = folders_.lock();
   std::vector<FolderEntry> entries;
   for (const auto& [name, id] : folder(*all, folder_id).entries) {
-    entries.push_back({name, static_cast<Ino>(id), type_of(node(*all, id).kind)});
+    entries.push_back({name, static_cast<Ino>(id), type_of(node(*all, id))});
   }
   return entries;
 }
@@ -229,15 +224,19 @@ NodeId Working::parent_of(NodeId folder_id) {
   return of.parents.empty() ? NodeId::none : of.parents.front();
 }
 
+Working::Node& Working::existing_folder(Folders& all, NodeId id) {
+  Node& found = folder(all, id);
+  if (found.parents.empty() && found.id != root_) fail(Errc::not_found, "the folder is gone");
+  return found;
+}
+
 Working::Node& Working::new_entry(Folders& all, NodeId folder_id, std::string_view name, Kind kind,
                                   mode_t mode, const Caller& caller) {
   if (name.size() > 255) fail(Errc::name_too_long, "a name has at most 255 bytes");
   if (!is_entry_name(name)) fail(Errc::invalid, "not a name");
-  Node& parent = folder(all, folder_id);
-  if (parent.parents.empty() && parent.id != root_) fail(Errc::not_found, "the folder is gone");
+  Node& parent = existing_folder(all, folder_id);
   if (parent.entries.contains(name)) fail(Errc::exists, cat(name, " exists"));
-  Node& made = add(all, kind, mode, caller, parent);
-  return made;
+  return add(all, kind, mode, caller, parent);
 }
 
 Attributes Working::make_file(NodeId folder_id, std::string_view name, mode_t mode,
@@ -268,16 +267,36 @@ Attributes Working::make_symlink(NodeId folder_id, std::string_view name, std::s
   return reply(made);
 }
 
+Attributes Working::make_special(NodeId folder_id, std::string_view name, mode_t mode,
+                                 const Caller& caller) {
+  auto all = folders_.lock();
+  Node& made = new_entry(*all, folder_id, name, Kind::file, mode, caller);
+  made.special = mode & S_IFMT;
+  put_entry(*all, folder(*all, folder_id), name, made);
+  return reply(made);
+}
+
+Attributes Working::make_unnamed(NodeId folder_id, mode_t mode, const Caller& caller) {
+  Version empty{repository_.staging().create(), {}, 0};
+  auto all = folders_.lock();
+  Node& made = add(*all, Kind::file, mode, caller, existing_folder(*all, folder_id));
+  made.file.current = std::move(empty);
+  made.unnamed = true;
+  return reply(made);
+}
+
 Attributes Working::link(NodeId file, NodeId folder_id, std::string_view name) {
   auto all = folders_.lock();
   Node& linked = node(*all, file);
   if (linked.kind == Kind::folder) fail(Errc::not_permitted, "a folder has one name");
-  if (linked.parents.empty()) fail(Errc::not_found, "the file is gone");
+  if (linked.parents.empty() && !linked.unnamed) fail(Errc::not_found, "the file is gone");
   if (!is_entry_name(name)) fail(Errc::name_too_long, "not a name");
-  Node& parent = folder(*all, folder_id);
+  Node& parent = existing_folder(*all, folder_id);
   if (parent.entries.contains(name)) fail(Errc::exists, cat(name, " exists"));
   put_entry(*all, parent, name, linked);
+  linked.unnamed = false;
   linked.ctime_ns = now_ns();
+  all->dirty.nodes.insert(linked.id);
   return reply(linked);
 }
 

@@ -91,6 +91,10 @@ class Working : public std::enable_shared_from_this<Working> {
   Attributes make_folder(NodeId folder, std::string_view name, mode_t mode, const Caller& caller);
   Attributes make_symlink(NodeId folder, std::string_view name, std::string_view target,
                           const Caller& caller);
+  // `mode` holds S_IFIFO or S_IFSOCK: an entry without bytes, which no commit holds.
+  Attributes make_special(NodeId folder, std::string_view name, mode_t mode, const Caller& caller);
+  // A file without a name (O_TMPFILE), which link() may give one; else it goes with its last handle.
+  Attributes make_unnamed(NodeId folder, mode_t mode, const Caller& caller);
   Attributes link(NodeId file, NodeId folder, std::string_view name);
   void unlink(NodeId folder, std::string_view name);
   void remove_folder(NodeId folder, std::string_view name);
@@ -99,6 +103,8 @@ class Working : public std::enable_shared_from_this<Working> {
   std::string target_of(NodeId symlink);
 
   Attributes change(NodeId node, const AttributeChanges& changes);
+  // The set-user-id and set-group-id bits, before somebody without the right to keep them writes.
+  void drop_set_ids(NodeId file);
   std::optional<std::string> xattr(NodeId node, std::string_view name);
   std::vector<std::string> xattrs(NodeId node);
   enum class XattrMode { any, create, replace };
@@ -133,6 +139,8 @@ class Working : public std::enable_shared_from_this<Working> {
   struct Node {
     NodeId id = NodeId::none;
     Kind kind = Kind::file;
+    mode_t special = 0;            // S_IFIFO, S_IFSOCK: a file without bytes; 0: an ordinary one
+    bool unnamed = false;          // made without a name, and not given one yet
     mode_t mode = 0;
     uid_t uid = 0;
     gid_t gid = 0;
@@ -146,6 +154,7 @@ class Working : public std::enable_shared_from_this<Working> {
     std::uint64_t changed = 0;     // folders: stamp of the last change below
     std::optional<TreeId> tree;    // folders: the tree it equals
     std::map<std::string, NodeId, std::less<>> entries;  // folders
+    std::uint64_t folders = 0;     // of the entries
     WorkFile file;                 // files
   };
 
@@ -185,6 +194,7 @@ class Working : public std::enable_shared_from_this<Working> {
   // working.cc: shared steps. Requires, as for all below: the lock is held.
   static Node& node(Folders& all, NodeId id);
   static Node& folder(Folders& all, NodeId id);
+  static mode_t type_of(const Node& node) noexcept;  // S_IFREG and so on
   NodeId next_id(Folders& all) const;
   Node& add(Folders& all, Kind kind, mode_t mode, const Caller& caller, const Node& parent);
   void put_entry(Folders& all, Node& parent, std::string_view name, Node& child);
@@ -194,11 +204,12 @@ class Working : public std::enable_shared_from_this<Working> {
   void touch_parents(Folders& all, const Node& child);
   static void drop_trees(Folders& all, Node& moved);
   void names_changed(Folders& all, Node& parent, std::string_view name, const Node& child);
-  static Attributes attributes_of(const Node& node);
+  Attributes attributes_of(const Node& node) const;
   bool is_history(Folders& all, const Node& parent, std::string_view name, const Node& child) const;
   bool is_history(Folders& all, const Node& file) const;  // by any of its names
   std::string path_of(Folders& all, const Node& folder) const;
   Attributes reply(Node& node);                      // its attributes, with one lookup counted
+  Node& existing_folder(Folders& all, NodeId id);    // one that was not removed
   Node& new_entry(Folders& all, NodeId folder, std::string_view name, Kind kind, mode_t mode,
                   const Caller& caller);
 

@@ -36,6 +36,17 @@ Attributes Working::change(NodeId id, const AttributeChanges& changes) {
   return attributes_of(of);
 }
 
+void Working::drop_set_ids(NodeId id) {
+  auto all = folders_.lock();
+  Node& of = node(*all, id);
+  const bool runs_as_group = (of.mode & S_ISGID) != 0 && (of.mode & S_IXGRP) != 0;
+  if ((of.mode & S_ISUID) == 0 && !runs_as_group) return;
+  of.mode &= ~static_cast<mode_t>(S_ISUID);
+  if (runs_as_group) of.mode &= ~static_cast<mode_t>(S_ISGID);
+  of.ctime_ns = now_ns();
+  all->dirty.nodes.insert(id);
+}
+
 std::optional<std::string> Working::xattr(NodeId id, std::string_view name) {
   auto all = folders_.lock();
   const Node& of = node(*all, id);

@@ -146,10 +146,15 @@ void Working::truncate(NodeId id, std::uint64_t size) {
   if (size > size_max) fail(Errc::too_large, "the file would be too large");
   {
     auto all = folders_.lock();
-    const Node& file = node(*all, id);
+    Node& file = node(*all, id);
     if (file.kind == Kind::folder) fail(Errc::is_folder, "a folder has no size");
-    if (file.kind != Kind::file) fail(Errc::invalid, "not a file");
-    if (file.file.current.size == size && !file.file.failed) return;
+    if (file.kind != Kind::file || file.special != 0) fail(Errc::invalid, "not a file");
+    if (file.file.current.size == size && !file.file.failed) {
+      file.mtime_ns = file.ctime_ns = now_ns();  // as if bytes had changed
+      all->dirty.nodes.insert(id);
+      if (file.file.writers == 0) complete(*all, file);
+      return;
+    }
   }
   writable(id, size)->resize(size);
   auto all = folders_.lock();
@@ -189,6 +194,7 @@ std::shared_ptr<OpenFile> Working::open(NodeId id, OpenMode mode, const Caller& 
     std::string writer = mode.writes ? name_of_process(caller.pid) : "";
     auto all = folders_.lock();
     Node& file = node(*all, id);
+    if (file.special != 0) fail(Errc::invalid, "the kernel opens pipes and sockets itself");
     if (mode.writes) {
       ++file.file.writers;
       all->writing.insert(id);
@@ -298,8 +304,9 @@ void OpenFile::allocate(int mode, Range range) {
     case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
     case FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE: staged->punch(range); break;
     case FALLOC_FL_ZERO_RANGE:
-      staged->punch(range);
+      // First what may be refused: nothing has changed then.
       if (range.end() > staged->size()) staged->resize(range.end());
+      staged->punch(range);
       break;
     default: fail(Errc::unsupported, "this kind of fallocate is not supported");
   }

@@ -54,7 +54,8 @@ void Working::load_rows(Folders& all, Database& database) {
     Node of;
     of.id = row.id;
     of.kind = row.kind;
-    of.mode = row.mode;
+    of.mode = row.mode & 07777;
+    if (row.kind == Kind::file) of.special = row.mode & S_IFMT;
     of.uid = row.uid;
     of.gid = row.gid;
     of.atime_ns = of.mtime_ns = row.mtime_ns;
@@ -64,7 +65,7 @@ void Working::load_rows(Folders& all, Database& database) {
     of.tree = row.tree;
     of.changed = 1;
     all.next = std::max(all.next, static_cast<std::uint64_t>(row.id) & counter_mask);
-    if (row.kind == Kind::file) {
+    if (row.kind == Kind::file && of.special == 0) {
       of.file.complete =
           load_version(row.complete_content, row.complete_staged, row.complete_size);
       auto current = load_version(row.content, row.staged, row.size);
@@ -88,6 +89,7 @@ void Working::load_rows(Folders& all, Database& database) {
     }
     parent->second.entries.emplace(row.name, row.node);
     child->second.parents.push_back(row.parent);
+    if (child->second.kind == Kind::folder) ++parent->second.folders;
   }
   if (!lost.empty()) node(all, root_).tree.reset();
   // Files that had no name any more when the process ended.
@@ -150,8 +152,11 @@ void Working::load_tree(Folders& all, NodeId folder_id, const TreeId& id) {
     all.dirty.nodes.insert(child);
     all.dirty.entries.emplace(folder_id, entry.name);
     all.nodes.emplace(static_cast<std::uint64_t>(child), std::move(of));
-    node(all, folder_id).entries.emplace(entry.name, child);
-    if (entry.kind == Kind::folder) load_tree(all, child, entry.tree);
+    Node& parent = node(all, folder_id);
+    parent.entries.emplace(entry.name, child);
+    if (entry.kind != Kind::folder) continue;
+    ++parent.folders;
+    load_tree(all, child, entry.tree);
   }
 }
 

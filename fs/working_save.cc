@@ -48,7 +48,7 @@ Working::Saved Working::take_dirty(Folders& all) const {
     NodeRow& row = file.row;
     row.id = of.id;
     row.kind = of.kind;
-    row.mode = of.mode;
+    row.mode = of.special | of.mode;
     row.uid = of.uid;
     row.gid = of.gid;
     row.mtime_ns = of.mtime_ns;
@@ -56,7 +56,7 @@ Working::Saved Working::take_dirty(Folders& all) const {
     row.target = of.target;
     row.xattrs = of.xattrs;
     row.tree = of.tree;
-    if (of.kind == Kind::file) {
+    if (of.kind == Kind::file && of.special == 0) {
       const auto& complete = of.file.flushed ? std::optional(of.file.current) : of.file.complete;
       row.size = of.file.current.size;
       put_version(of.file.current, row.content, row.staged);

@@ -22,16 +22,32 @@ OpenFile& writable(Handle& handle) {
 
 Created FileSystem::create(Ino folder, std::string_view name, mode_t mode, OpenMode open_mode,
                            const Caller& caller) {
-  Created created;
-  created.entry = make_file(folder, name, mode, caller);
+  return opened(make_file(folder, name, mode, caller), open_mode, caller);
+}
+
+Created FileSystem::create_unnamed(Ino folder, mode_t mode, OpenMode open_mode,
+                                   const Caller& caller) {
+  const auto owner = changeable(folder);
+  return opened(working_reply(owner->make_unnamed(node_of(folder), mode, caller)), open_mode,
+                caller);
+}
+
+Created FileSystem::opened(EntryReply entry, OpenMode mode, const Caller& caller) {
+  Created created{std::move(entry), nullptr};
   const Ino ino = created.entry.attributes.ino;
   try {
-    created.handle = open(ino, open_mode, caller);
+    created.handle = open(ino, mode, caller);
   } catch (...) {
     forget(ino, 1);
     throw;
   }
   return created;
+}
+
+void FileSystem::drop_set_ids(Handle& handle, const Caller& caller) {
+  if (caller.uid == 0) return;
+  OpenFile& file = writable(handle);
+  file.working().drop_set_ids(file.node());
 }
 
 std::size_t FileSystem::write(Handle& handle, std::uint64_t offset, Bytes bytes) {

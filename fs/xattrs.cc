@@ -102,6 +102,7 @@ void FileSystem::set_xattr(Ino ino, std::string_view name, std::string_view valu
                            Working::XattrMode mode) {
   const auto owner = changeable(ino);
   if (!name.starts_with("user.")) fail(Errc::unsupported, cat(name, " is not kept here"));
+  if (name == "user.") fail(Errc::invalid, "an attribute has a name");
   // Copying a file out of a commit brings them along; they are true again once it is committed.
   if (name.starts_with(own_prefix)) return;
   owner->set_xattr(node_of(ino), name, value, mode);

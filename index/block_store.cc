@@ -149,8 +149,9 @@ Buffer BlockStore::decoded(const BlockRef& block) {
 }
 
 Buffer BlockStore::decoded_front(const BlockRef& block, std::uint32_t wanted) {
-  // A number is decoded whole, and so are those below it.
-  wanted = std::min((wanted + 7) / 8 * 8, block.plain_length);
+  // The base has to be right for whole groups of numbers, on every block of the chain.
+  constexpr auto step = static_cast<std::uint32_t>(front_step);
+  wanted = std::min((wanted + step - 1) / step * step, block.plain_length);
   if (wanted == block.plain_length) return decoded(block);
   require_readable(block);
   const HeldBase base = base_front_of(block, wanted);

@@ -173,6 +173,18 @@ std::string default_author() {
   return cat(user != nullptr ? user : "root", "@", host.data());
 }
 
+// The root of the newest complete commit from `row` on back, looked for only so far that the cost of a
+// commit does not grow with history.
+std::optional<Tree> last_complete(Database& database, std::optional<CommitRow> row) {
+  constexpr int commits_max = 64;
+  for (int n = 0; n < commits_max && row; ++n) {
+    if (row->commit.complete) return load_tree(database, row->commit.tree);
+    const auto& parents = row->commit.parents;
+    row = parents.empty() ? std::nullopt : find_commit(database, parents.front());
+  }
+  return std::nullopt;
+}
+
 // Fills in what the cut leaves open: message, metrics, completeness. The trees are in the index already.
 Commit describe(Repository& repository, Database& database, const Cut& cut, const Written& written,
                 const TreeId& tree, const std::optional<CommitRow>& parent) {
@@ -189,9 +201,10 @@ Commit describe(Repository& repository, Database& database, const Cut& cut, cons
   commit.message = cut.message.empty() ? describe_changes(changes) : cut.message;
   commit.writer = cut.writer;
   commit.metrics = metrics_in(changes, load_text);
+  const auto before = last_complete(database, parent);
   commit.complete = is_complete(
-      load_tree(database, tree), [&](const TreeId& id) { return load_tree(database, id); },
-      load_text);
+      load_tree(database, tree), before ? &*before : nullptr,
+      [&](const TreeId& id) { return load_tree(database, id); }, load_text);
   return commit;
 }
 

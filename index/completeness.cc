@@ -44,9 +44,43 @@ bool trainer_finished(const Tree& folder) {
   return true;
 }
 
-bool is_whole(const Tree& folder, const LoadText& load_text) {
+// How the names of the shards end that were there before this file was written; empty for other files.
+std::string_view shards_before(std::string_view name) {
+  if (name == ".metadata") return ".distcp";
+  if (!ends_with(name, ".index.json")) return "";
+  name.remove_suffix(std::string_view(".index.json").size());
+  const std::size_t dot = name.rfind('.');
+  return dot == name.npos ? "" : name.substr(dot);
+}
+
+// A save over an older one replaces shard after shard, and their index or `.metadata` last. Where that
+// is still the one of a complete commit and shards are not, shards of both may stand side by side; an
+// index serves all the new ones as well. Times do not tell: a download may end in any order.
+bool is_half_replaced(const Tree& folder, const Tree& before) {
+  for (const TreeEntry& last : folder.entries) {
+    const std::string_view end = shards_before(last.name);
+    const TreeEntry* kept = end.empty() ? nullptr : before.find(last.name);
+    if (kept == nullptr || *kept != last) continue;
+    bool has_new = false;
+    bool has_old = end == ".distcp";
+    for (const TreeEntry& shard : folder.entries) {
+      const bool is_shard = ends_with(shard.name, end) &&
+                            (end == ".distcp" || shard.name.find("-of-") != std::string::npos);
+      const TreeEntry* old = is_shard ? before.find(shard.name) : nullptr;
+      if (old == nullptr) continue;
+      const bool is_same = old->content == shard.content;
+      has_old = has_old || is_same;
+      has_new = has_new || !is_same;
+    }
+    if (has_new && has_old) return true;
+  }
+  return false;
+}
+
+bool is_whole(const Tree& folder, const Tree* before, const LoadText& load_text) {
   static const std::regex shard(".*-[0-9]{5}-of-[0-9]{5}\\.(safetensors|bin)");
   if (trainer_finished(folder)) return true;
+  if (before != nullptr && is_half_replaced(folder, *before)) return false;
   bool has_index = false;
   bool has_shards = false;
   bool has_distcp = false;
@@ -77,26 +111,32 @@ struct Count {
   unsigned whole = 0;
 };
 
-void count_models(const Tree& folder, const LoadTree& load_tree, const LoadText& load_text,
-                  Count& count) {
+void count_models(const Tree& folder, const Tree* before, const LoadTree& load_tree,
+                  const LoadText& load_text, Count& count) {
   bool is_model = false;
   for (const TreeEntry& entry : folder.entries) {
     if (entry.kind == Kind::folder) {
-      count_models(load_tree(entry.tree), load_tree, load_text, count);
+      const TreeEntry* old = before == nullptr ? nullptr : before->find(entry.name);
+      std::optional<Tree> changed;  // what the folder was, when it was another
+      if (old != nullptr && old->kind == Kind::folder && old->tree != entry.tree) {
+        changed = load_tree(old->tree);
+      }
+      count_models(load_tree(entry.tree), changed ? &*changed : nullptr, load_tree, load_text, count);
     } else {
       is_model = is_model || (entry.kind == Kind::file && is_weights(entry.name));
     }
   }
   if (!is_model) return;
   ++count.models;
-  if (is_whole(folder, load_text)) ++count.whole;
+  if (is_whole(folder, before, load_text)) ++count.whole;
 }
 
 }  // namespace
 
-bool is_complete(const Tree& root, const LoadTree& load_tree, const LoadText& load_text) {
+bool is_complete(const Tree& root, const Tree* before, const LoadTree& load_tree,
+                 const LoadText& load_text) {
   Count count;
-  count_models(root, load_tree, load_text, count);
+  count_models(root, before, load_tree, load_text, count);
   return count.models > 0 && count.whole == count.models;
 }
 

@@ -14,8 +14,11 @@ using LoadTree = std::function<Tree(const TreeId&)>;
 // The bytes of a small file; nullopt when it is too large to be what it is taken for.
 using LoadText = std::function<std::optional<std::string>(const TreeEntry&)>;
 
-// True when the tree holds at least one model folder and every one of them is whole.
-bool is_complete(const Tree& root, const LoadTree& load_tree, const LoadText& load_text);
+// True when the tree holds at least one model folder and every one of them is whole. `before`: the
+// root of the last complete commit, if there is one; a save over it that is not finished is known by
+// what it has not replaced yet.
+bool is_complete(const Tree& root, const Tree* before, const LoadTree& load_tree,
+                 const LoadText& load_text);
 
 // The metrics of a trainer_state.json: {"step", "epoch", "loss", "eval_loss", ...} as a JSON object; empty
 // when the text is none.

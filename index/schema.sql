@@ -98,7 +98,7 @@ CREATE TABLE nodes (
   id INTEGER NOT NULL PRIMARY KEY,
   branch TEXT NOT NULL,
   kind INTEGER NOT NULL,
-  mode INTEGER NOT NULL,            -- permission bits
+  mode INTEGER NOT NULL,            -- permission bits; of FIFOs and sockets with their type
   uid INTEGER NOT NULL,
   gid INTEGER NOT NULL,
   mtime_ns INTEGER NOT NULL,

@@ -28,6 +28,7 @@ void check(const Settings& settings) {
   require_range("settle", settings.settle_seconds, 0, 86'400);
   require_range("cache_mib", static_cast<double>(settings.cache_bytes_max >> 20), 1, 1 << 20);
   require_range("read_ahead_kib", settings.read_ahead_kib, 4, 65'536);
+  require_range("listed_commits", settings.listed_commits, 0, 1'000'000);
   require_range("delta.depth_max", settings.delta.depth_max, 0, 16);
   require_range("delta.run", settings.delta.run, 1, 1024);
 }
@@ -74,6 +75,7 @@ void read_environment(Settings& settings) {
     require_range(name, number, low, high);
     value = static_cast<unsigned>(number);
   };
+  whole_number("WEIGHTFS_LISTED_COMMITS", 0, 1'000'000, settings.listed_commits);
   whole_number("WEIGHTFS_DELTA_DEPTH_MAX", 0, 16, settings.delta.depth_max);
   whole_number("WEIGHTFS_DELTA_RUN", 1, 1024, settings.delta.run);
   unsigned rebase = settings.rebase ? 1 : 0;
@@ -107,6 +109,7 @@ Settings load_settings(const stdfs::path& config) {
       require_range("cache.max_bytes", bytes_max, 0, 1e18);
       settings.decoded_bytes_max = static_cast<std::uint64_t>(bytes_max);
     }
+    settings.listed_commits = json.value("listed_commits", settings.listed_commits);
     const auto delta = json.value("delta", nlohmann::json::object());
     settings.delta.depth_max = delta.value("depth_max", settings.delta.depth_max);
     settings.delta.run = delta.value("run", settings.delta.run);
@@ -126,6 +129,7 @@ std::string new_config() {
                                        {"capture", name_of(defaults.capture)},
                                        {"cache_mib", defaults.cache_bytes_max >> 20},
                                        {"read_ahead_kib", defaults.read_ahead_kib},
+                                       {"listed_commits", defaults.listed_commits},
                                        {"delta",
                                         {{"depth_max", defaults.delta.depth_max},
                                          {"run", defaults.delta.run},

@@ -20,6 +20,7 @@ struct Settings {
   // Decoded files on disk; none: a tenth of what is free; 0: off.
   std::optional<std::uint64_t> decoded_bytes_max;
   unsigned read_ahead_kib = 1024;                // of the kernel, for the mount
+  unsigned listed_commits = 100;                 // the newest, in the top folder; all others are found by name
   BasePolicy delta;                              // how long chains of deltas may get
   bool rebase = true;                            // shorten the chains of tips that are read often
 };

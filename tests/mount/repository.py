@@ -23,6 +23,7 @@ SLOW = float(
 SETTLE = 0.5 if SLOW == 1 else 1.5  # seconds
 REPORT = re.compile(
     r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|SUMMARY: \w+Sanitizer"
+    r"|terminate called"
 )
 
 
@@ -212,7 +213,7 @@ class Repository:
                 wrong.append(f"check --data: {error}")
         log = self.log()
         if REPORT.search(log):
-            wrong.append(f"a sanitizer report in the daemon's log:\n{log[-8000:]}")
+            wrong.append(f"the daemon's log tells of an error in the program:\n{log[-8000:]}")
         return wrong
 
     def log(self):

@@ -4,6 +4,8 @@ Each script defines save(folder) and load(folder). It saves on the mount and on 
 must hold the same bytes, and so must the commit; load() asserts the values.
 """
 
+import os
+
 import pytest
 import repository as wfs
 
@@ -142,6 +144,29 @@ def load(folder):
     assert got['step'].item() == 42
 """
 
+ZARR = """
+import dask.array as da, numpy as np, zarr
+def values():
+    return np.random.default_rng(2).standard_normal((600, 900), dtype='f4')
+def save(folder):  # every key by a temporary name and a rename, from several threads
+    a = zarr.create_array(folder / 'a.zarr', shape=(600, 900), chunks=(100, 300), dtype='f4')
+    da.from_array(values(), chunks=(100, 300)).store(a, lock=False, scheduler='threads', num_workers=8)
+    zarr.open_array(folder / 'a.zarr', mode='r+')[50:450:7, 100:800] = 3  # parts of chunks
+    sharded = zarr.create_array(folder / 's.zarr', shape=(600, 900), shards=(300, 900), chunks=(50, 90), dtype='f4', compressors=None)
+    sharded[:] = values()
+    sharded[299:301, 5] = -1
+def load(folder):
+    expected = values()
+    sharded = expected.copy()
+    expected[50:450:7, 100:800] = 3
+    sharded[299:301, 5] = -1
+    got = da.from_zarr(str(folder / 'a.zarr'))
+    assert (got.compute(scheduler='threads', num_workers=8) == expected).all()
+    s = zarr.open_array(folder / 's.zarr', mode='r')  # ranges of a shard
+    assert (s[:] == sharded).all() and (s[123, 45:600:3] == sharded[123, 45:600:3]).all()
+    assert (s.oindex[[5, 299, 300, 599], [5, 899]] == sharded[np.ix_([5, 299, 300, 599], [5, 899])]).all()
+"""
+
 # These hold an id that differs from run to run.
 NOT_DETERMINISTIC = {"legacy.pt", "dcp/.metadata"}
 
@@ -155,6 +180,7 @@ NOT_DETERMINISTIC = {"legacy.pt", "dcp/.metadata"}
         ("h5py", H5PY),
         ("numpy", NUMPY),
         ("dcp", DCP),
+        ("zarr", ZARR),
     ],
     ids=lambda v: v if len(v) < 20 else "",
 )
@@ -177,3 +203,17 @@ def test_a_dcp_folder_is_complete_once_its_metadata_is_renamed_in(repo):
     wfs.python(DCP + RUN, "save", repo.branch() / "m")
     repo.commit("saved")
     assert repo.commits()[0]["complete"] is True
+
+
+def test_what_dcp_has_fsynced_outlives_kill9(make_repo, scratch):
+    """Before any commit. The rename of .metadata is the last step, and nothing is fsynced after it."""
+    repo = make_repo("--capture", "manual")
+    wfs.python(DCP + RUN, "save", repo.branch() / "m")
+    saved = wfs.copy_plain(repo.branch() / "m/dcp", scratch / "saved")
+    repo.kill9()
+    repo.mount()
+    found = repo.branch() / "m/dcp"
+    if (found / ".metadata.tmp").exists():
+        os.rename(found / ".metadata.tmp", found / ".metadata")
+    wfs.assert_same_tree(saved, found)
+    wfs.python(DCP + RUN, "load", repo.at(repo.commit("recovered")) / "m")

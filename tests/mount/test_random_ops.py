@@ -16,6 +16,7 @@ import stat
 
 import pytest
 import repository as wfs
+from users import link_open_file, renameat2
 
 SEQUENCES = int(os.environ.get("WEIGHTFS_SEQUENCES", "15"))
 OPERATIONS = 60
@@ -93,6 +94,8 @@ class Sequence:
             (3, self.save),
             (1, self.copy_range),
             (1, self.write_after_unlink),
+            (2, self.exchange),
+            (2, self.link_into_place),
         ]
         self.random.choices([o for _, o in operations], [w for w, _ in operations])[0]()
 
@@ -134,6 +137,21 @@ class Sequence:
     def rename(self):
         a, b = self.random.choice([self.path, self.any_path])(), self.any_path()
         self.both(f"rename {a} {b}", lambda top: os.rename(top / a, top / b))
+
+    def exchange(self):
+        a, b = self.path(), self.any_path()
+        self.both(f"exchange {a} {b}", lambda top: renameat2(top / a, top / b, 2))
+
+    def link_into_place(self):
+        path, data = self.new_path(), self.data(300_000)
+
+        def act(top):
+            flags = os.O_TMPFILE | os.O_WRONLY
+            with open(os.open((top / path).parent, flags, 0o644), "wb", buffering=0) as file:
+                file.write(data)
+                link_open_file(file.fileno(), top / path)
+
+        self.both(f"link into place {path} {len(data)}", act)
 
     def mkdir(self):
         path = self.random.choice([f for f in FOLDERS if f])

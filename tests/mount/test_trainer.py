@@ -57,3 +57,28 @@ def test_resume_from_a_checkpoint_in_history(repo, scratch):
     wfs.run("cp", "-r", repo.at(commit) / "run/checkpoint-10", scratch / "resumed")
     wfs.assert_same_tree(scratch / "checkpoint-10", scratch / "resumed")
     assert any(c["metrics"].get("step") == 10 for c in repo.commits())
+
+
+def test_training_goes_on_where_it_was_after_a_remount(repo, scratch):
+    """The Trainer finds its last checkpoint, and deletes the oldest by the mtimes of their folders."""
+    output = repo.branch() / "run"
+    four = {"TRAIN_STEPS": "4", "TRAIN_KEEP": "2", "OMP_NUM_THREADS": "1"}
+    wfs.run(sys.executable, SCRIPT, output, scratch, env=four)
+    before = repo.at(repo.commit("four steps"))
+    assert sorted(p.name for p in output.glob("checkpoint-*")) == ["checkpoint-2", "checkpoint-4"]
+    repo.remount()
+    more = {**four, "TRAIN_STEPS": "8", "TRAIN_RESUME": "last"}
+    wfs.run(sys.executable, SCRIPT, output, scratch, env=more)
+    assert sorted(p.name for p in output.glob("checkpoint-*")) == ["checkpoint-6", "checkpoint-8"]
+    after = repo.at(repo.commit("four more"))
+    repo.remount()
+    assert sorted(os.listdir(scratch)) == [f"checkpoint-{n}" for n in (2, 4, 6, 8)]
+    for step, top in ((2, before), (4, before), (6, after), (8, after)):
+        name = f"checkpoint-{step}"
+        wfs.assert_same_tree(scratch / name, top / "run" / name)
+    again = scratch / "again"  # from the commit, which nobody can write
+    again.mkdir()
+    more["TRAIN_RESUME"] = str(before / "run/checkpoint-4")
+    wfs.run(sys.executable, SCRIPT, scratch / "elsewhere", again, env=more)
+    for name in ("model.safetensors", "optimizer.pt"):
+        wfs.assert_same_bytes(again / "checkpoint-8" / name, after / "run/checkpoint-8" / name)

@@ -39,6 +39,20 @@ def test_commits_are_listed_newest_first_by_time(shared, history):
     assert shown == [f"@{i[:12]}" for i in reversed(history)]
 
 
+def test_only_the_newest_commits_are_listed_and_all_are_found(repo, monkeypatch):
+    ids = []
+    for n in range(4):
+        (repo.branch() / "f").write_bytes(b"contents %d" % n)
+        ids.append(repo.commit(f"commit {n}"))
+    monkeypatch.setenv("WEIGHTFS_LISTED_COMMITS", "2")
+    repo.remount()
+    listed = {name for name in os.listdir(repo.mnt) if name.startswith("@")}
+    assert listed == {"@latest", f"@{ids[2][:12]}", f"@{ids[3][:12]}"}
+    assert os.readlink(repo.mnt / "@latest") == f"@{ids[3][:12]}"
+    for n, commit in enumerate(ids):
+        assert (repo.at(commit) / "f").read_bytes() == b"contents %d" % n
+
+
 def test_commit_folder_time_is_the_commit_time(shared, history):
     commit = next(c for c in shared.commits("main") if c["id"] == history[0])
     at = os.stat(shared.at(history[0])).st_mtime

