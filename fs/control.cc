@@ -66,9 +66,11 @@ bool send_all(int socket, std::string_view text) {
 
 }  // namespace
 
-ControlServer::ControlServer(Repository& repository, Capture& capture, std::string mount)
+ControlServer::ControlServer(Repository& repository, Capture& capture, FileSystem& files,
+                             std::string mount)
     : repository_(repository),
       capture_(capture),
+      files_(files),
       mount_(std::move(mount)),
       listener_(listen_at(RepositoryPaths(repository.path()).socket)),
       acceptor_([this] { accept_all(); }) {}
@@ -145,7 +147,8 @@ void ControlServer::serve(int socket) noexcept {
 }
 
 std::string ControlServer::answer(const std::string& request) noexcept {
-  return answer_control({repository_, capture_, mount_, [this] { return stopping(); }}, request);
+  return answer_control({repository_, capture_, files_, mount_, [this] { return stopping(); }},
+                        request);
 }
 
 }  // namespace wfs

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/guarded.h"
 #include "fs/capture.h"
+#include "fs/filesystem.h"
 #include "index/repository.h"
 
 namespace wfs {
@@ -17,7 +18,7 @@ namespace wfs {
 class ControlServer {
  public:
   // Listens from now on.
-  ControlServer(Repository& repository, Capture& capture, std::string mount);
+  ControlServer(Repository& repository, Capture& capture, FileSystem& files, std::string mount);
   ~ControlServer();  // stop()
 
   // Ends every connection and removes the socket.
@@ -43,6 +44,7 @@ class ControlServer {
 
   Repository& repository_;
   Capture& capture_;
+  FileSystem& files_;
   std::string mount_;
   Fd listener_;
   Guarded<State> state_;

@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "fs/passthrough.h"
+#include "fs/warm.h"
 #include "index/commit_rows.h"
 #include "index/refs.h"
 
@@ -34,6 +36,12 @@ Json status(const ControlContext& context) {
   Json reply{{"ok", true}};
   reply["pid"] = ::getpid();
   reply["mount"] = context.mount;
+  reply["libfuse"] = libfuse_version();
+  const std::string obstacle = context.files.passthrough().obstacle();
+  reply["passthrough"] = obstacle.empty() ? std::string("on") : cat("off: ", obstacle);
+  const auto decoded = context.files.decoded().totals();
+  reply["decoded"] = {
+      {"files", decoded.files}, {"bytes", decoded.bytes}, {"bytes_max", decoded.bytes_max}};
   reply["pending_commits"] = state.pending_commits;
   reply["staged_contents"] = state.staged_contents;
   reply["staged_bytes"] = state.staged_bytes;
@@ -75,11 +83,30 @@ Json create_branch(const ControlContext& context, const Json& request) {
   return {{"ok", true}};
 }
 
+Json warm(const ControlContext& context, const Json& request) {
+  const std::string obstacle = context.files.passthrough().obstacle();
+  if (!obstacle.empty()) {
+    fail(Errc::unsupported, cat("decoded files serve nothing here: ", obstacle));
+  }
+  if (!context.files.decoded().is_on()) {
+    fail(Errc::unsupported, "decoded files are off: `cache.max_bytes` in config.json is 0");
+  }
+  const Warmed warmed =
+      wfs::warm(context.repository, context.files.decoded(), id_in(request, "commit"),
+                text_of(request, "glob"), context.stopping);
+  return {{"ok", true},
+          {"files", warmed.files},
+          {"bytes", warmed.bytes},
+          {"made", warmed.made},
+          {"no_room", warmed.no_room}};
+}
+
 Json answer(const ControlContext& context, const Json& request) {
   const std::string verb = text_of(request, "verb");
   if (verb == "status") return status(context);
   if (verb == "wait") return wait(context);
   if (verb == "commit") return commit(context, request);
+  if (verb == "warm") return warm(context, request);
   if (verb == "branch") return create_branch(context, request);
   if (verb == "delete_branch") {
     context.capture.delete_branch(text_of(request, "name"));

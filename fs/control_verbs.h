@@ -5,6 +5,7 @@
 #include <string>
 
 #include "fs/capture.h"
+#include "fs/filesystem.h"
 #include "index/repository.h"
 
 namespace wfs {
@@ -12,11 +13,12 @@ namespace wfs {
 struct ControlContext {
   Repository& repository;
   Capture& capture;
+  FileSystem& files;
   const std::string& mount;
   std::function<bool()> stopping;  // waiting ends when this says so
 };
 
-// {"verb":"status"|"wait"|"commit"|"branch"|"delete_branch"|"tag"|"delete_tag", ...} gives
+// {"verb":"status"|"wait"|"commit"|"branch"|"delete_branch"|"tag"|"delete_tag"|"warm", ...} gives
 // {"ok":true, ...} or
 // {"ok":false,"error":NAME OF THE CODE,"message":TEXT}.
 std::string answer_control(const ControlContext& context, const std::string& request) noexcept;

@@ -91,12 +91,13 @@ void serve_mount(const MountOptions& options, const std::function<void()>& on_re
   FileSystem files(repository, capture, {::geteuid(), ::getegid()});
   repository.set_mount(mountpoint);
   {
-    ControlServer control(repository, capture, mountpoint);
+    ControlServer control(repository, capture, files, mountpoint);
     Readiness readiness(mountpoint, settings.read_ahead_kib, on_ready);
     Session session{files, [&] { readiness.begun(); }};
     Mount mount(session, mountpoint, folder,
                 options.allow_other ? Audience::everyone : Audience::owner);
     mount.serve();
+    files.decoded().stop();  // nobody waits for a file to be decoded any more
   }
   capture.stop();
 }

@@ -10,6 +10,7 @@
 
 #include <sys/statvfs.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,8 +23,10 @@
 #include "fs/control_files.h"
 #include "fs/handles.h"
 #include "fs/links.h"
+#include "fs/passthrough.h"
 #include "fs/snapshots.h"
 #include "fs/types.h"
+#include "index/decoded_files.h"
 #include "index/repository.h"
 
 namespace wfs {
@@ -56,6 +59,10 @@ class FileSystem {
   FileSystem(Repository& repository, Capture& capture, Owner owner);
   ~FileSystem();
 
+  // Whether, and for which open files, the kernel reads decoded files by itself.
+  Passthrough& passthrough() noexcept { return passthrough_; }
+  DecodedFiles& decoded() noexcept { return decoded_; }
+
   // lookup.cc
   std::optional<EntryReply> lookup(Ino folder, std::string_view name);
   double absent_timeout_seconds(
@@ -85,6 +92,8 @@ class FileSystem {
 
   // read.cc
   Handle* open(Ino file, OpenMode mode, const Caller& caller);
+  // Before the kernel is told of the new handle: the backing id it is to read by itself; 0: none.
+  int pass_through(Handle& handle, const std::function<int(int fd)>& open_backing);
   void release(Handle* handle) noexcept;
   std::size_t read(Handle& handle, std::uint64_t offset, MutableBytes to);
   std::uint64_t seek(Handle& handle, std::uint64_t from, int whence);
@@ -144,6 +153,7 @@ class FileSystem {
   Attributes generated(Ino ino, mode_t mode, std::uint64_t links, std::int64_t time_ns) const;
   std::vector<FolderEntry> list_top();
   Handle* keep(std::unique_ptr<Handle> handle);
+  void want_decoded(const Handle& handle) noexcept;
   Created opened(EntryReply entry, OpenMode mode, const Caller& caller);
   std::unique_ptr<ReadAhead> ahead_of(Working& working, NodeId file);
   std::optional<std::string> tensors_of(const ContentId& content);
@@ -155,6 +165,8 @@ class FileSystem {
   Snapshots snapshots_;
   Links links_;
   ControlFiles control_files_;
+  Passthrough passthrough_;
+  DecodedFiles decoded_;
   Pool ahead_pool_;
   std::uint64_t ahead_max_;
   // Handles that nobody has released; what is left at the end is dropped with the file system.

@@ -3,16 +3,19 @@
 // here.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "base/file.h"
 #include "base/guarded.h"
 #include "codec/byte_source.h"
 #include "fs/readahead.h"
 #include "fs/types.h"
 #include "fs/working.h"
+#include "index/ids.h"
 
 namespace wfs {
 
@@ -22,6 +25,7 @@ struct WorkingHandle {
 
 struct CommitHandle {
   std::shared_ptr<const ByteSource> bytes;
+  ContentId content;
 };
 
 struct TextHandle {
@@ -36,7 +40,10 @@ struct Handle {
   std::variant<WorkingHandle, CommitHandle, TextHandle> of;
   std::unique_ptr<ReadAhead> ahead;  // null: nothing to decode
   Caching caching = Caching::keep;
-  bool flushes = false;  // close(2) of a descriptor has to be told
+  Fd decoded;            // what the kernel may read by itself instead; of commits only
+  bool counted = false;  // Passthrough has to be told of its end
+  std::atomic<std::uint64_t> bytes_read = 0;  // through the daemon, of a commit
+  bool flushes = false;                       // close(2) of a descriptor has to be told
 };
 
 using Listing = std::shared_ptr<const std::vector<FolderEntry>>;

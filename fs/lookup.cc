@@ -22,6 +22,8 @@ FileSystem::FileSystem(Repository& repository, Capture& capture, Owner owner)
       owner_(owner),
       snapshots_(repository, owner.uid, owner.gid),
       control_files_(repository, capture),
+      decoded_(RepositoryPaths(repository.path()).cache, repository.contents(),
+               {repository.settings().decoded_bytes_max, {}}),
       ahead_pool_(2, 64),
       ahead_max_(std::min<std::uint64_t>(8 << 20, repository.settings().cache_bytes_max / 8)) {}
 

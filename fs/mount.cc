@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "fs/passthrough.h"
 #include "fs/requests.h"
 
 namespace wfs {
@@ -38,6 +39,10 @@ struct LoopConfig {
 };
 
 }  // namespace
+
+std::string libfuse_version() {
+  return fuse_pkgversion();
+}
 
 void Mount::Destroy::operator()(fuse_session* session) const noexcept {
   fuse_session_destroy(session);

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "fs/answers.h"
+#include "fs/libfuse.h"
 #include "fs/requests.h"
 
 namespace wfs {
@@ -119,9 +120,18 @@ void set_open(fuse_file_info& info, Handle* handle) {
   info.noflush = !handle->flushes;
 }
 
+// Tells the kernel of the backing files that no handle uses any more.
+void close_unused(const Call& call) {
+  for (const int id : call.files.passthrough().take_unused()) close_backing(call.request, id);
+}
+
 OpenAnswer open(const Call& call, fuse_ino_t ino, fuse_file_info* info) {
   OpenAnswer opened{*info, call.files.open(ino, mode_of(info->flags), call.caller())};
   set_open(opened.info, opened.handle);
+  close_unused(call);
+  const int backing = call.files.pass_through(
+      *opened.handle, [&](int fd) { return open_backing(call.request, fd); });
+  if (backing != 0) hand_over(opened.info, backing);
   return opened;
 }
 
@@ -160,6 +170,7 @@ Done flush(const Call& call, fuse_ino_t, fuse_file_info* info) {
 
 Done release(const Call& call, fuse_ino_t, fuse_file_info* info) {
   call.files.release(&handle_of(info));
+  close_unused(call);
   return {};
 }
 
@@ -348,14 +359,24 @@ void init(void* data, fuse_conn_info* connection) noexcept {
   connection->max_write = write_max;
   connection->max_background = 64;
   connection->congestion_threshold = 48;
-  connection->want |= connection->capable & (FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS |
-                                             FUSE_CAP_READDIRPLUS | FUSE_CAP_ATOMIC_O_TRUNC);
   // Splicing copies more than it saves; caches are kept valid by us, and written through; the
   // kernel takes set-user-id bits away itself.
-  connection->want &= ~static_cast<unsigned>(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
-                                             FUSE_CAP_SPLICE_MOVE | FUSE_CAP_AUTO_INVAL_DATA |
-                                             FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_HANDLE_KILLPRIV);
-  static_cast<Session*>(data)->on_init();
+  choose_features(connection,
+                  FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS |
+                      FUSE_CAP_ATOMIC_O_TRUNC,
+                  FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
+                      FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_WRITEBACK_CACHE |
+                      FUSE_CAP_HANDLE_KILLPRIV);
+  auto& session = *static_cast<Session*>(data);
+  Passthrough& passthrough = session.files.passthrough();
+  if (const std::string obstacle = passthrough_obstacle(); !obstacle.empty()) {
+    passthrough.turn_off(obstacle);
+  } else if (choose_passthrough(connection)) {
+    passthrough.turn_on();
+  } else {
+    passthrough.turn_off("the kernel is built without it");
+  }
+  session.on_init();
 }
 
 fuse_lowlevel_ops table() {

@@ -38,7 +38,10 @@ Handle* FileSystem::open(Ino file, OpenMode mode, const Caller& caller) {
       if (node->entry.kind != Kind::file) fail(Errc::is_folder, "this is no file");
       auto bytes = repository_.contents().open(node->entry.content);
       handle->ahead = ReadAhead::over(bytes, ahead_pool_, ahead_max_);
-      handle->of = CommitHandle{std::move(bytes)};
+      if (passthrough_.on() && node->entry.size >= DecodedFiles::file_bytes_min) {
+        handle->decoded = decoded_.find(node->entry.content);
+      }
+      handle->of = CommitHandle{std::move(bytes), node->entry.content};
       return keep(std::move(handle));
     }
     case Place::control_file:
@@ -62,7 +65,32 @@ Handle* FileSystem::open(Ino file, OpenMode mode, const Caller& caller) {
   return keep(std::move(handle));
 }
 
+int FileSystem::pass_through(Handle& handle, const std::function<int(int fd)>& open_backing) {
+  const auto* commit = std::get_if<CommitHandle>(&handle.of);
+  if (commit == nullptr || commit->bytes->size() < DecodedFiles::file_bytes_min) return 0;
+  const auto way = passthrough_.enter(handle.ino, handle.decoded, open_backing);
+  handle.counted = way.counted;
+  handle.decoded = Fd();  // the kernel holds it now
+  return way.backing_id;
+}
+
+// A commit's file that was read for the greater part will be read again: decoded whole it is read
+// at the speed of a plain file. Only now, for the kernel takes no file while this handle is open.
+void FileSystem::want_decoded(const Handle& handle) noexcept {
+  const auto* commit = std::get_if<CommitHandle>(&handle.of);
+  if (commit == nullptr || !handle.ahead || !passthrough_.on()) return;
+  const std::uint64_t size = commit->bytes->size();
+  if (size < DecodedFiles::file_bytes_min || handle.bytes_read < size / 2) return;
+  try {
+    decoded_.want(commit->content);
+  } catch (const std::exception&) {
+    // Without a decoded file reading goes on as before.
+  }
+}
+
 void FileSystem::release(Handle* handle) noexcept {
+  if (handle->counted) passthrough_.leave(handle->ino);
+  want_decoded(*handle);
   const auto released = handles_.lock()->extract(handle);  // dropped without the lock
 }
 
@@ -82,6 +110,7 @@ std::size_t FileSystem::read(Handle& handle, std::uint64_t offset, MutableBytes 
   const auto length = std::min<std::uint64_t>(to.size(), bytes.size() - offset);
   if (handle.ahead) handle.ahead->note({offset, length});
   bytes.read(offset, to.first(length));
+  handle.bytes_read.fetch_add(length, std::memory_order_relaxed);
   return length;
 }
 

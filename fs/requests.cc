@@ -33,7 +33,7 @@ ssize_t send(int device, iovec* parts, int count, void*) {
   return ::writev(device, parts, count);
 }
 
-// A descriptor of its own for each thread. Not called by older libfuse.
+// A descriptor of its own for each thread; libfuse before 3.17 makes it by itself.
 [[maybe_unused]] int clone_device(int device) {
   const int cloned = ::open("/dev/fuse", O_RDWR | O_CLOEXEC);
   if (cloned < 0) return -1;

@@ -63,6 +63,11 @@ void read_environment(Settings& settings) {
     require_range("WEIGHTFS_CACHE_MIB", mib, 1, 1 << 20);
     settings.cache_bytes_max = static_cast<std::uint64_t>(mib) << 20;
   }
+  if (const char* text = std::getenv("WEIGHTFS_CACHE_MAX_BYTES")) {
+    const double bytes = number_of("WEIGHTFS_CACHE_MAX_BYTES", text);
+    require_range("WEIGHTFS_CACHE_MAX_BYTES", bytes, 0, 1e18);
+    settings.decoded_bytes_max = static_cast<std::uint64_t>(bytes);
+  }
   const auto whole_number = [](const char* name, double low, double high, unsigned& value) {
     const char* text = std::getenv(name);
     if (text == nullptr) return;
@@ -98,6 +103,12 @@ Settings load_settings(const stdfs::path& config) {
     settings.capture = capture_mode_of(json.value("capture", std::string(name_of(settings.capture))));
     settings.cache_bytes_max = json.value("cache_mib", settings.cache_bytes_max >> 20) << 20;
     settings.read_ahead_kib = json.value("read_ahead_kib", settings.read_ahead_kib);
+    const auto cache = json.value("cache", nlohmann::json::object());
+    if (const auto found = cache.find("max_bytes"); found != cache.end() && !found->is_null()) {
+      const auto bytes_max = found->get<double>();
+      require_range("cache.max_bytes", bytes_max, 0, 1e18);
+      settings.decoded_bytes_max = static_cast<std::uint64_t>(bytes_max);
+    }
     settings.listed_commits = json.value("listed_commits", settings.listed_commits);
     const auto delta = json.value("delta", nlohmann::json::object());
     settings.delta.depth_max = delta.value("depth_max", settings.delta.depth_max);

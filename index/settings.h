@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/file.h"
@@ -16,6 +17,8 @@ struct Settings {
   double settle_seconds = 2.0;
   CaptureMode capture = CaptureMode::settle;
   std::uint64_t cache_bytes_max = 256ull << 20;  // decoded blocks in memory
+  // Decoded files on disk; none: a tenth of what is free; 0: off.
+  std::optional<std::uint64_t> decoded_bytes_max;
   unsigned read_ahead_kib = 1024;                // of the kernel, for the mount
   unsigned listed_commits = 100;                 // the newest, in the top folder; all others are found by name
   BasePolicy delta;                              // how long chains of deltas may get

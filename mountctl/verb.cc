@@ -69,6 +69,11 @@ std::span<const Verb> all_verbs() {
       Verb{"explain", "Tell how a file is stored: its segments, blocks and encodings",
            "FILE is a path in the mount, any file that may be stored, or REV:PATH.",
            "mountctl explain main:minilm/model.safetensors", add_explain},
+      Verb{"warm", "Decode the files of a commit before they are read",
+           "The kernel then reads them like plain files. Needs the mount, run by root on Linux 6.9 or "
+           "newer\n"
+           "with libfuse 3.17 or newer; exit status 3 when some did not fit.",
+           "mountctl warm main '*.safetensors'", add_warm},
       Verb{"doctor", "Look for what keeps mounts from working or makes them slow", "",
            "mountctl doctor", add_doctor},
       Verb{"version", "Print the version", "", "mountctl version --json", add_version},

@@ -63,5 +63,6 @@ Run add_status(CLI::App& app, const Common& common);
 Run add_tag(CLI::App& app, const Common& common);
 Run add_umount(CLI::App& app, const Common& common);
 Run add_version(CLI::App& app, const Common& common);
+Run add_warm(CLI::App& app, const Common& common);
 
 }  // namespace wfs

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "fs/passthrough.h"
 #include "index/content_rows.h"
 #include "mountctl/arguments.h"
 #include "mountctl/control_client.h"
@@ -48,6 +49,13 @@ Diagnosis look_at_device() {
           cat(reason,
               "; `modprobe fuse`, or start the container with --device /dev/fuse --cap-add "
               "SYS_ADMIN; as root, `chmod 666 /dev/fuse`")};
+}
+
+Diagnosis look_at_libfuse() {
+  const std::string obstacle = passthrough_obstacle();
+  return {Verdict::ok, "libfuse",
+          cat(libfuse_version(), obstacle.empty() ? "; decoded files can be handed to the kernel"
+                                                  : cat("; no passthrough: ", obstacle))};
 }
 
 Diagnosis look_at_fusermount() {
@@ -138,7 +146,8 @@ void look_at_repository(const Common& common, std::vector<Diagnosis>& found) {
 }
 
 Exit run_doctor(const Common& common) {
-  std::vector<Diagnosis> found = {look_at_device(), look_at_fusermount(), look_at_allow_other()};
+  std::vector<Diagnosis> found = {look_at_device(), look_at_libfuse(), look_at_fusermount(),
+                                  look_at_allow_other()};
   look_at_mounts(found);
   look_at_repository(common, found);
   bool trouble = false;

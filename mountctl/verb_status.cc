@@ -47,6 +47,14 @@ void print_state(const Json& state) {
   } else {
     print("mounted at  nowhere");
   }
+  if (!text("libfuse").empty()) {
+    print(cat("libfuse     ", text("libfuse"), ", passthrough ", printable(text("passthrough"))));
+  }
+  if (const auto decoded = state.find("decoded"); decoded != state.end()) {
+    const auto count = [&](const char* name) { return decoded->value(name, std::uint64_t{0}); };
+    print(cat("decoded     ", count("files"), " files, ", size_text(count("bytes")), " of at most ",
+              size_text(count("bytes_max"))));
+  }
   for (const Json& branch : state.at("branches")) {
     const std::string tip = branch.value("tip", "");
     const auto writers = branch.value("open_writers", 0);

@@ -18,7 +18,10 @@ class ControlTest : public Mounted {
  protected:
   Json ask(const std::string& request) { return Json::parse(server().answer(request)); }
   ControlServer& server() {
-    if (!server_) server_ = std::make_unique<ControlServer>(*repository_, *capture_, "/the/mount");
+    if (!server_) {
+      server_ =
+          std::make_unique<ControlServer>(*repository_, *capture_, *files_, "/the/mount");
+    }
     return *server_;
   }
   ~ControlTest() override { server_.reset(); }

@@ -8,7 +8,8 @@ using BadInput = CommandOnRepository;
 
 const std::vector<std::string> verbs = {
     "init",  "mount",   "umount", "status", "commit", "log",     "show",   "branch", "tag",
-    "check", "rebuild", "import", "export", "stats",  "explain", "doctor", "version"};
+    "check", "rebuild", "import", "export", "stats",  "explain", "doctor", "version",
+    "warm"};
 
 TEST_F(BadInput, EveryVerbHasHelpWithAnExampleAndTheExitStatuses) {
   const Finished all = run({"--help"});
