@@ -1,13 +1,32 @@
 // Listing folders.
 #include <sys/stat.h>
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "fs/filesystem.h"
 #include "index/commit_rows.h"
 
 namespace wfs {
+namespace {
+
+struct Newest {
+  std::vector<FolderEntry> folders;  // of the newest commits
+  bool any = false;
+  bool any_complete = false;
+};
+
+Newest newest_of(Database& database, int count) {
+  Newest newest;
+  newest.any = newest_commit(database).has_value();
+  newest.any_complete = newest_complete_commit(database).has_value();
+  for (const CommitRow& row : recent_commits(database, 0, count)) {
+    newest.folders.push_back({cat('@', Snapshots::name_of(database, row.id)),
+                              Snapshots::ino_of(row.id, ""), S_IFDIR});
+  }
+  return newest;
+}
+
+}  // namespace
+
 FolderHandle* FileSystem::open_folder(Ino folder) {
   const Place place = place_of(folder);
   if (place == Place::control_file || place == Place::link) {
@@ -40,30 +59,12 @@ std::vector<FolderEntry> FileSystem::list_top() {
       listed.push_back({ref.name, ino_of(found->root()), S_IFDIR});
     }
   }
-  struct Newest {
-    std::vector<CommitRow> commits;
-    std::vector<std::string> names;
-    bool any_complete = false;
-  };
-  const auto newest = repository_.catalog().read([&](Database& database) {
-    Newest found;
-    const auto count = static_cast<int>(repository_.settings().listed_commits);
-    found.commits = recent_commits(database, 0, std::max(count, 1));
-    found.any_complete = newest_complete_commit(database).has_value();
-    for (const CommitRow& row : found.commits) {
-      const std::string digits = hex(row.id);
-      const std::string prefix = digits.substr(0, 12);
-      const bool unique = commits_with_prefix(database, prefix, 2).size() == 1;
-      found.names.push_back(unique ? prefix : digits);
-    }
-    if (count == 0) found.names.clear();
-    return found;
+  const Newest newest = repository_.catalog().read([&](Database& database) {
+    return newest_of(database, static_cast<int>(repository_.settings().listed_commits));
   });
-  if (!newest.commits.empty()) add_link("@latest");
+  if (newest.any) add_link("@latest");
   if (newest.any_complete) add_link("@latest-complete");
-  for (std::size_t i = 0; i < newest.names.size(); ++i) {
-    listed.push_back({cat('@', newest.names[i]), Snapshots::ino_of(newest.commits[i].id, ""), S_IFDIR});
-  }
+  listed.insert(listed.end(), newest.folders.begin(), newest.folders.end());
   return listed;
 }
 

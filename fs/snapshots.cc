@@ -37,12 +37,14 @@ mode_t type_of(Kind kind) noexcept {
 
 }  // namespace
 
-std::string Snapshots::name_of(const CommitId& id) {
+std::string Snapshots::name_of(Database& database, const CommitId& id) {
   const std::string digits = hex(id);
   const std::string name = digits.substr(0, name_digits);
-  const auto same = repository_.catalog().read(
-      [&](Database& database) { return commits_with_prefix(database, name, 2); });
-  return same.size() > 1 ? digits : name;
+  return commits_with_prefix(database, name, 2).size() > 1 ? digits : name;
+}
+
+std::string Snapshots::name_of(const CommitId& id) {
+  return repository_.catalog().read([&](Database& database) { return name_of(database, id); });
 }
 
 std::optional<CommitId> Snapshots::named(std::string_view name) {

@@ -36,6 +36,7 @@ class Snapshots {
   // The name of a commit's folder without the '@': 12 digits of its id, all of them when 12 are
   // ambiguous.
   std::string name_of(const CommitId& id);
+  static std::string name_of(Database& database, const CommitId& id);
   // The commit that has exactly this name.
   std::optional<CommitId> named(std::string_view name);
 
