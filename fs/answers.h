@@ -6,7 +6,6 @@
 
 #include <fuse_lowlevel.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <string>
 #include <vector>
@@ -35,12 +34,6 @@ inline timespec timespec_of(std::int64_t ns) {
     --seconds;
   }
   return {seconds, rest};
-}
-
-inline std::int64_t ns_of(const timespec& time) {
-  constexpr std::int64_t seconds_max = 9'223'372'035;  // the years 1677 to 2262
-  const std::int64_t seconds = std::clamp(std::int64_t{time.tv_sec}, -seconds_max, seconds_max);
-  return seconds * 1'000'000'000 + time.tv_nsec;
 }
 
 inline struct stat stat_of(const Attributes& attributes) {

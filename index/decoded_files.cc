@@ -31,10 +31,6 @@ std::uint64_t low_of(const DiskSpace& space) noexcept {
   return std::min(space.total / 20, low_bytes_max);
 }
 
-std::int64_t ns_of(const timespec& time) noexcept {
-  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
-
 struct Sum {
   std::uint64_t size = 0;
   Hash128 hash;
