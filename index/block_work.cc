@@ -41,6 +41,15 @@ std::shared_ptr<const Buffer> load_base(const BlockBase& base, std::uint32_t pla
 
 }  // namespace
 
+RecordHeader header_of(const Verdict& verdict, const BlockId& id, std::uint32_t plain_length) {
+  RecordHeader header;
+  header.encoding = verdict.encoding;
+  header.plain_length = plain_length;
+  header.id = record_id(id.hash.bytes);
+  if (verdict.base) header.base = verdict.base->blocks.front().id.hash.bytes;
+  return header;
+}
+
 BlockId block_id_of(Bytes plain) { return BlockId{xxh3_128(plain)}; }
 
 void read_staged(const ByteSource& file, std::uint64_t offset, MutableBytes to) {

@@ -12,6 +12,7 @@
 #include "codec/tensor_health.h"
 #include "index/block_base.h"
 #include "index/open_blocks.h"
+#include "index/pack.h"
 #include "index/repository.h"
 
 namespace wfs {
@@ -27,6 +28,9 @@ struct Verdict {
   Buffer payload;                         // fresh; of a delta with the description of its base
   std::shared_ptr<const BlockBase> base;  // of a delta
 };
+
+// The record of a block that is stored as `verdict` says; of a delta with its first base.
+RecordHeader header_of(const Verdict& verdict, const BlockId& id, std::uint32_t plain_length);
 
 // What a block may be encoded against, in the order to be tried.
 using Bases = std::vector<std::shared_ptr<const BlockBase>>;
@@ -47,7 +51,7 @@ class BlockWork {
   // other content back, while a pack that cannot be written holds everybody.
   // `memory` is what the plain bytes may be put in.
   WorkedBlock work(const StagedFile& file, const PlainBlock& block, const Bases& bases,
-                   Buffer memory = {});
+                   Buffer memory);
   Verdict judge(const BlockId& id, Bytes plain, Dtype dtype, const Bases& bases);
 
   BlockId name(Bytes plain) const { return name_(plain); }

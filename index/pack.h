@@ -51,6 +51,13 @@ Id id_in(const RecordHeader& header) noexcept {
   return id;
 }
 
+// An id as a header holds it. Requires: at most 32 bytes.
+inline std::array<std::byte, 32> record_id(Bytes id) noexcept {
+  std::array<std::byte, 32> filled_up{};
+  __builtin_memcpy(filled_up.data(), id.data(), id.size());
+  return filled_up;
+}
+
 struct FooterRow {
   std::uint64_t offset = 0;  // of the payload; its record header is the 72 bytes before
   RecordHeader header;

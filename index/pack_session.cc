@@ -1,7 +1,5 @@
 #include "index/pack_session.h"
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "base/fault.h"
 #include "codec/zstd.h"
@@ -16,12 +14,6 @@ namespace {
 
 constexpr std::size_t queue_blocks_max = 128;
 constexpr std::uint64_t queue_bytes_max = 8 << 20;
-
-std::array<std::byte, 32> filled_up(Bytes id) {
-  std::array<std::byte, 32> bytes{};
-  std::copy(id.begin(), id.end(), bytes.begin());
-  return bytes;
-}
 
 }  // namespace
 
@@ -187,10 +179,7 @@ void PackSession::place(Bytes plain, const PlainBlock& block, const BlockId& id,
 }
 
 BlockRef PackSession::append_block(Verdict verdict, const BlockId& id, const Range& range) {
-  RecordHeader header;
-  header.encoding = verdict.encoding;
-  header.plain_length = static_cast<std::uint32_t>(range.length);
-  header.id = filled_up(id.hash.bytes);
+  const RecordHeader header = header_of(verdict, id, static_cast<std::uint32_t>(range.length));
   BlockRef block;
   block.id = id;
   block.number = verdict.known ? verdict.known->number : 0;
@@ -198,7 +187,6 @@ BlockRef PackSession::append_block(Verdict verdict, const BlockId& id, const Ran
   block.plain_length = header.plain_length;
   block.encoding = verdict.encoding;
   if (verdict.base) {
-    header.base = verdict.base->blocks.front().id.hash.bytes;
     block.base = resolved(*verdict.base);
     block.depth = static_cast<std::uint8_t>(depth_over(*block.base));
   }
@@ -229,7 +217,7 @@ std::shared_ptr<const BlockBase> PackSession::resolved(const BlockBase& base) {
 void PackSession::append_record(RecordType type, Bytes id, Bytes record) {
   RecordHeader header;
   header.type = type;
-  header.id = filled_up(id);
+  header.id = record_id(id);
   header.plain_length = static_cast<std::uint32_t>(record.size());
   Buffer compressed(record.size());
   const std::size_t length = zstd_compress(record, compressed, ZstdEffort::normal);

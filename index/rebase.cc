@@ -1,6 +1,5 @@
 #include "index/rebase.h"
 
-#include <algorithm>
 #include <deque>
 #include <future>
 #include <unordered_set>
@@ -63,12 +62,8 @@ class Mover {
 
   void append(BlockRef block, const Verdict& verdict) {
     if (!writer_) writer_.emplace(repository_.packs().folder());
-    RecordHeader header;
-    header.encoding = verdict.encoding;
-    header.plain_length = block.plain_length;
-    std::copy(block.id.hash.bytes.begin(), block.id.hash.bytes.end(), header.id.begin());
-    if (verdict.base) header.base = verdict.base->blocks.front().id.hash.bytes;
-    block.offset = writer_->append(header, verdict.payload);
+    block.offset =
+        writer_->append(header_of(verdict, block.id, block.plain_length), verdict.payload);
     block.payload_length = static_cast<std::uint32_t>(verdict.payload.size());
     block.encoding = verdict.encoding;
     block.base = verdict.base;

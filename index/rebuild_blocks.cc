@@ -104,7 +104,7 @@ bool RebuildBlocks::is_readable(const BlockRef& block) {
   row.header.encoding = block.encoding;
   row.header.payload_length = block.payload_length;
   row.header.plain_length = block.plain_length;
-  std::copy(block.id.hash.bytes.begin(), block.id.hash.bytes.end(), row.header.id.begin());
+  row.header.id = record_id(block.id.hash.bytes);
   if (block.base) row.header.base = block.base->blocks.front().id.hash.bytes;
   try {
     read_payload(open_file(packs_.at(block.pack), O_RDONLY | O_NOFOLLOW), row);
