@@ -31,6 +31,11 @@ inline bool same_bytes(Bytes left, Bytes right) noexcept {
          (left.empty() || std::memcmp(left.data(), right.data(), left.size()) == 0);
 }
 
+// Whether `bytes` repeat their first `period` bytes to the end.
+inline bool repeats(Bytes bytes, std::size_t period) noexcept {
+  return bytes.size() >= period && same_bytes(bytes.subspan(period), bytes.first(bytes.size() - period));
+}
+
 inline Bytes as_bytes(std::string_view text) noexcept {
   return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
 }

@@ -1,8 +1,6 @@
 #include "codec/encode.h"
 
-#include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "base/error.h"
 #include "codec/encode_delta.h"
@@ -16,16 +14,8 @@ namespace {
 
 constexpr std::size_t planes_min = 64;   // shorter blocks do not pay for the entries of planes
 constexpr std::size_t exact_max = 8192;  // up to this, a delta is compared with what it replaces
-constexpr double noise_bits = 7.95;      // bytes of this entropy are stored as they are
-constexpr double repeats_worth = 0.03;   // from this share of repeats on, looking for them pays
 constexpr double rows_worth = 0.3;       // the same for whole numbers: planes find most of them
 constexpr double doubt = 0.03;           // an estimate may be that wrong
-
-// Whether `bytes` repeat their first `period` bytes to the end.
-bool repeats(Bytes bytes, std::size_t period) {
-  return bytes.size() >= period &&
-         std::memcmp(bytes.data(), bytes.data() + period, bytes.size() - period) == 0;
-}
 
 std::size_t pattern_of(Bytes plain) {
   for (const std::size_t period : {1U, 2U, 4U, 8U}) {

@@ -72,12 +72,6 @@ DeltaChoice choose_tokens(Bytes plain, Bytes base, TokenShape shape) {
   return choice;
 }
 
-double symbol_bits(std::span<const std::uint32_t> counts) {
-  const auto used = std::count_if(counts.begin(), counts.end(), [](auto n) { return n != 0; });
-  // A sample shows less entropy than there is: Miller's correction.
-  return used == 0 ? 0 : entropy_bits(counts) + 0.7213 * static_cast<double>(used - 1);
-}
-
 unsigned low_bits_of(std::size_t token, unsigned width) {
   const auto high = static_cast<unsigned>(token) >> (8 / width);
   return high > 1 ? high - 1 : 0;
@@ -107,7 +101,7 @@ void refine(DeltaChoice& choice, Bytes plain, Bytes base) {
   double bits = 0;
   for (std::size_t j = 0; j < delta_classes; ++j) {
     const auto of_class = std::span(counts).subspan(j * rans_symbols, rans_symbols);
-    bits += symbol_bits(of_class);
+    bits += sampled_entropy_bits(of_class);
     for (std::size_t s = 0; s < rans_symbols; ++s) {
       bits += static_cast<double>(of_class[s]) * low_bits_of(s, shape.width);
     }
@@ -160,10 +154,7 @@ double group_bits(std::span<const std::uint8_t> classes, Bytes plain, Bytes base
     bytes += classes.size();
   }
   double bits = 0;
-  for (const Counts& one : counts) {
-    const auto used = std::count_if(one.begin(), one.end(), [](auto n) { return n != 0; });
-    bits += entropy_bits(one) + 0.7213 * static_cast<double>(std::max<std::ptrdiff_t>(1, used) - 1);
-  }
+  for (const Counts& one : counts) bits += sampled_entropy_bits(one);
   return bits / static_cast<double>(std::max<std::size_t>(bytes, 1));
 }
 

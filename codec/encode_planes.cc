@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "base/wire.h"
 #include "codec/encode_scratch.h"
@@ -13,8 +12,6 @@
 namespace wfs {
 namespace {
 
-constexpr double noise_bits = 7.95;     // bytes of this entropy are stored as they are
-constexpr double repeats_worth = 0.03;  // from this share of repeats on, looking for them pays
 constexpr std::size_t stream_head = sizeof(std::uint32_t) * (1 + rans_states);
 
 struct CodedPlane {
@@ -24,10 +21,6 @@ struct CodedPlane {
   Frequencies frequencies;
   std::size_t length = 0;  // of a range-coded plane an estimate, without its share of the head
 };
-
-bool is_fill(Bytes plane) {
-  return std::memcmp(plane.data(), plane.data() + 1, plane.size() - 1) == 0;
-}
 
 void try_range_coding(CodedPlane& coded) {
   const Counts counts = count_bytes(coded.plane);
@@ -54,7 +47,7 @@ CodedPlane code_plane(Bytes plane, MutableBytes to, double& repeated) {
   coded.plane = plane;
   coded.stored = plane;
   coded.length = plane.size();
-  if (is_fill(plane)) {
+  if (repeats(plane, 1)) {
     coded.form = PlaneForm::fill;
     coded.stored = plane.first(1);
     coded.length = 1;
@@ -150,11 +143,7 @@ double bits_as_planes(Bytes sample, PlaneShape shape) {
   double sum = 0;
   for (unsigned k = 0; k < shape.width; ++k) {
     const Bytes plane = planes.subspan(k * count, count);
-    const Counts counts = count_bytes(plane);
-    const auto used =
-        std::count_if(counts.begin(), counts.end(), [](auto one) { return one != 0; });
-    // A sample shows less entropy than there is: Miller's correction.
-    const double bits = (entropy_bits(counts) + 0.7213 * static_cast<double>(used - 1)) /
+    const double bits = sampled_entropy_bits(count_bytes(plane)) /
                         static_cast<double>(std::max<std::size_t>(count, 1));
     sum += bits > noise_bits ? 8 : bits;
   }

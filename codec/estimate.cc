@@ -31,14 +31,10 @@ class SampledCounts {
   }
 
   double bits() {
-    unsigned used = 0;
     for (std::size_t s = 0; s < rans_symbols; ++s) {
       counts_[0][s] += counts_[1][s] + counts_[2][s] + counts_[3][s];
-      used += counts_[0][s] != 0;
     }
-    // A sample shows less entropy than there is: Miller's correction.
-    const double bits = entropy_bits(counts_[0]) + 0.7213 * (used - 1);
-    return std::min(8.0, bits / static_cast<double>(total_));
+    return std::min(8.0, sampled_entropy_bits(counts_[0]) / static_cast<double>(total_));
   }
 
  private:

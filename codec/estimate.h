@@ -12,6 +12,11 @@ struct Estimate {
 
 Estimate estimate(Bytes bytes);
 
+// Bytes of this entropy are stored as they are.
+inline constexpr double noise_bits = 7.95;
+// From this share of repeats on, looking for them pays.
+inline constexpr double repeats_worth = 0.03;
+
 // Copies pieces of `bytes`, from all over it and at multiples of 8, to the start of `to`, and gives
 // how many bytes that were; all of them when they are not more than fit.
 std::size_t take_sample(Bytes bytes, MutableBytes to);

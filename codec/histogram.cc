@@ -1,5 +1,6 @@
 #include "codec/histogram.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -76,6 +77,11 @@ double entropy_bits(std::span<const std::uint32_t> counts) noexcept {
   }
   const double bits = n_log_n(total) - sum;
   return bits > 0 ? bits : 0;
+}
+
+double sampled_entropy_bits(std::span<const std::uint32_t> counts) noexcept {
+  const auto used = std::count_if(counts.begin(), counts.end(), [](auto n) { return n != 0; });
+  return used == 0 ? 0 : entropy_bits(counts) + 0.7213 * static_cast<double>(used - 1);
 }
 
 Frequencies normalise(const Counts& counts, unsigned bits) {

@@ -40,6 +40,10 @@ inline double n_log_n(std::uint32_t n) noexcept {
 // Bits of all symbols together, at the entropy of their counts.
 double entropy_bits(std::span<const std::uint32_t> counts) noexcept;
 
+// The same of a sample, which shows less entropy than there is: with Miller's correction (G. Miller,
+// "Note on the bias of information estimates", 1955).
+double sampled_entropy_bits(std::span<const std::uint32_t> counts) noexcept;
+
 // Every symbol that occurs gets at least one slot. Requires: some symbol occurs, and fewer than
 // 2^bits do.
 Frequencies normalise(const Counts& counts, unsigned bits);

@@ -14,18 +14,12 @@ namespace wfs {
 namespace HWY_NAMESPACE {
 namespace {
 
-// The slots of one symbol, in whole steps, the surplus of which the next symbol overwrites: most symbols
-// take one. The compiler vectorises it.
-void fill_slots_kernel(std::uint32_t entry, std::uint32_t frequency, std::uint32_t* HWY_RESTRICT to) {
-  constexpr std::uint32_t step = decode_table_padding;
-  for (std::uint32_t place = 0; place < frequency; place += step) {
-    for (std::uint32_t k = 0; k < step; ++k) to[place + k] = entry + place + k;
-  }
-}
-
-// Gives how many slots were filled; stops before it fills more than `slots`.
+// Gives how many slots were filled; stops before it fills more than `slots`. Each symbol's are filled in
+// whole steps, the surplus of which the next symbol overwrites: most symbols take one. The compiler
+// vectorises a step.
 std::uint32_t fill_kernel(const std::uint16_t* frequencies, const std::uint16_t* meanings,
-                          std::uint32_t slots, std::uint32_t* to) {
+                          std::uint32_t slots, std::uint32_t* HWY_RESTRICT to) {
+  constexpr std::uint32_t step = decode_table_padding;
   std::uint32_t filled = 0;
   for (std::size_t symbol = 0; symbol < rans_symbols; ++symbol) {
     const std::uint32_t frequency = frequencies[symbol];
@@ -33,7 +27,9 @@ std::uint32_t fill_kernel(const std::uint16_t* frequencies, const std::uint16_t*
     if (frequency > slots - filled) break;
     const std::uint32_t entry =
         frequency << entry_frequency_shift | std::uint32_t{meanings[symbol]} << entry_meaning_shift;
-    fill_slots_kernel(entry, frequency, to + filled);
+    for (std::uint32_t place = 0; place < frequency; place += step) {
+      for (std::uint32_t k = 0; k < step; ++k) to[filled + place + k] = entry + place + k;
+    }
     filled += frequency;
     if (filled == slots) break;
   }

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstring>
 
 #include "base/error.h"
+#include "codec/half.h"
 
 // Compiles this file once more for each kind of vectors the architecture has. Sums are kept in lanes, so
 // that the compiler may vectorise them without reordering additions.
@@ -121,30 +121,14 @@ HealthSums sum_floats(const typename Ieee<Float>::Bits* bits, std::size_t count)
   return sums;
 }
 
-void widen_bf16(const std::uint16_t* from, std::size_t count, std::uint32_t* to) {
-  for (std::size_t i = 0; i < count; ++i) to[i] = std::uint32_t{from[i]} << 16;
-}
-
-// All ones when `left` is less. Selecting by masks keeps the loop below free of branches.
-std::int32_t mask_less(std::int32_t left, std::int32_t right) {
-  return -(left < right ? 1 : 0);
-}
-
-void widen_f16(const std::uint16_t* __restrict from, std::size_t count,
-               std::uint32_t* __restrict to) {
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::int32_t half = from[i];
-    const std::int32_t sign = half >> 15 << 31;
-    const std::int32_t absolute = (half & 0x7fff) << 13;
-    // Normal numbers get another bias, infinities and NaN the highest exponent.
-    const std::int32_t normal =
-        absolute + 0x3800'0000 + (mask_less(0x0f7f'ffff, absolute) & 0x3800'0000);
-    // Subnormal ones are the mantissa over 2^24, which the unit exchanges exactly.
-    const auto subnormal = std::bit_cast<std::int32_t>(static_cast<float>(half & 0x3ff) * 0x1p-24F);
-    const std::int32_t is_subnormal = mask_less(absolute, 0x0080'0000);
-    to[i] =
-        static_cast<std::uint32_t>(sign | (subnormal & is_subnormal) | (normal & ~is_subnormal));
-  }
+template <auto f32_of_half>
+HealthSums sum_halves(Bytes bytes) {
+  std::array<std::uint16_t, batch> halves;
+  std::array<std::uint32_t, batch> wide;
+  std::memcpy(halves.data(), bytes.data(), bytes.size());
+  const std::size_t count = bytes.size() / sizeof(halves[0]);
+  for (std::size_t i = 0; i < count; ++i) wide[i] = f32_of_half(halves[i]);
+  return sum_floats<float>(wide.data(), count);
 }
 
 template <class Integer>
@@ -158,25 +142,21 @@ HealthSums sum_integers(Bytes bytes) {
 
 // Requires: one to a batch of elements.
 HealthSums sum_batch(Dtype dtype, Bytes bytes) {
-  std::array<std::uint32_t, batch> wide;
-  std::array<std::uint16_t, batch> narrow;
   switch (dtype) {
     case Dtype::f64: {
       std::array<std::uint64_t, batch> bits;
       std::memcpy(bits.data(), bytes.data(), bytes.size());
       return sum_floats<double>(bits.data(), bytes.size() / 8);
     }
-    case Dtype::f32:
-      std::memcpy(wide.data(), bytes.data(), bytes.size());
-      return sum_floats<float>(wide.data(), bytes.size() / 4);
+    case Dtype::f32: {
+      std::array<std::uint32_t, batch> bits;
+      std::memcpy(bits.data(), bytes.data(), bytes.size());
+      return sum_floats<float>(bits.data(), bytes.size() / 4);
+    }
     case Dtype::bf16:
-      std::memcpy(narrow.data(), bytes.data(), bytes.size());
-      widen_bf16(narrow.data(), bytes.size() / 2, wide.data());
-      return sum_floats<float>(wide.data(), bytes.size() / 2);
+      return sum_halves<f32_of_bf16>(bytes);
     case Dtype::f16:
-      std::memcpy(narrow.data(), bytes.data(), bytes.size());
-      widen_f16(narrow.data(), bytes.size() / 2, wide.data());
-      return sum_floats<float>(wide.data(), bytes.size() / 2);
+      return sum_halves<f32_of_f16>(bytes);
     case Dtype::i64:
       return sum_integers<std::int64_t>(bytes);
     case Dtype::i32:

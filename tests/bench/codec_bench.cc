@@ -2,7 +2,6 @@
 // and prints for each encoding, and for zstd and byte shuffling beside it, how small the blocks are
 // and how fast that is, by computing time. Everything is decoded and compared before it is timed.
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstring>
@@ -118,7 +117,7 @@ Result measure(const BlocksOfFiles& blocks, const Options& options, const Codec&
     count(result.all, block.plain, stored.back());
     count(result.by_encoding[stored.back().encoding], block.plain, stored.back());
     codec.decode(stored.back(), block.base, place(stored.size() - 1));
-    if (!std::equal(block.plain.begin(), block.plain.end(), decoded.begin())) {
+    if (!same_bytes(block.plain, Bytes(decoded).first(block.plain.size()))) {
       fail(Errc::corrupt, "a block decodes to other bytes");
     }
   }
