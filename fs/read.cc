@@ -28,22 +28,27 @@ std::unique_ptr<ReadAhead> FileSystem::ahead_of(Working& working, NodeId file) {
   }
 }
 
+std::unique_ptr<Handle> FileSystem::open_committed(Ino file) {
+  const auto node = snapshots_.find(file);
+  if (node->entry.kind != Kind::file) fail(Errc::is_folder, "this is no file");
+  auto handle = std::make_unique<Handle>();
+  handle->ino = file;
+  auto bytes = repository_.contents().open(node->entry.content);
+  handle->ahead = ReadAhead::over(bytes, ahead_pool_, ahead_max_);
+  if (passthrough_.on() && node->entry.size >= DecodedFiles::file_bytes_min) {
+    handle->decoded = decoded_->find(node->entry.content);
+  }
+  handle->of = CommitHandle{std::move(bytes), node->entry.content};
+  return handle;
+}
+
 Handle* FileSystem::open(Ino file, OpenMode mode, const Caller& caller) {
   auto handle = std::make_unique<Handle>();
   handle->ino = file;
   switch (place_of(file)) {
-    case Place::commit: {
+    case Place::commit:
       if (mode.writes || mode.truncates) refuse(Place::commit);
-      const auto node = snapshots_.find(file);
-      if (node->entry.kind != Kind::file) fail(Errc::is_folder, "this is no file");
-      auto bytes = repository_.contents().open(node->entry.content);
-      handle->ahead = ReadAhead::over(bytes, ahead_pool_, ahead_max_);
-      if (passthrough_.on() && node->entry.size >= DecodedFiles::file_bytes_min) {
-        handle->decoded = decoded_.find(node->entry.content);
-      }
-      handle->of = CommitHandle{std::move(bytes), node->entry.content};
-      return keep(std::move(handle));
-    }
+      return keep(open_committed(file));
     case Place::control_file:
       if (mode.writes || mode.truncates) refuse(Place::control_file);
       handle->of = TextHandle{control_files_.text(file)};
@@ -82,7 +87,7 @@ void FileSystem::want_decoded(const Handle& handle) noexcept {
   const std::uint64_t size = commit->bytes->size();
   if (size < DecodedFiles::file_bytes_min || handle.bytes_read < size / 2) return;
   try {
-    decoded_.want(commit->content);
+    decoded_->want(commit->content);
   } catch (const std::exception&) {
     // Without a decoded file reading goes on as before.
   }

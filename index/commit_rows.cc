@@ -167,6 +167,12 @@ void delete_ref(Database& database, std::string_view name, std::int64_t time_ns,
   log_ref(database, name, Bytes(), time_ns, reason);
 }
 
+std::optional<std::int64_t> last_ref_change(Database& database) {
+  auto query = database.prepare("SELECT time_ns FROM ref_log ORDER BY number DESC LIMIT 1");
+  if (!query.step()) return std::nullopt;
+  return query.number(0);
+}
+
 std::optional<CommitId> ref_at(Database& database, std::string_view name, std::int64_t time_ns) {
   auto query = database.prepare(
       "SELECT tip FROM ref_log WHERE name = ? AND time_ns <= ? ORDER BY number DESC LIMIT 1");

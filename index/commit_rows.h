@@ -41,6 +41,8 @@ std::vector<Ref> all_refs(Database& database);
 void put_ref(Database& database, const Ref& ref, std::int64_t time_ns, std::string_view reason);
 void delete_ref(Database& database, std::string_view name, std::int64_t time_ns,
                 std::string_view reason);
+// When a ref was made, moved or deleted last; nullopt: never.
+std::optional<std::int64_t> last_ref_change(Database& database);
 // What `name` named at `time_ns`; nullopt before its first log line.
 std::optional<CommitId> ref_at(Database& database, std::string_view name, std::int64_t time_ns);
 // The tip of `name` `changes_ago` changes of its tip ago; 0: the last one it had.
