@@ -174,6 +174,7 @@ class FileSystem {
   AttributesReply text_attributes(Ino file);
   std::vector<FolderEntry> list_top();
   Listing listing_of(Ino folder);
+  std::shared_ptr<const ByteSource> bytes_of(const ContentId& content);
   std::unique_ptr<Handle> open_committed(Ino file);
   Handle* keep(std::unique_ptr<Handle> handle);
   void want_decoded(const Handle& handle) noexcept;
@@ -195,6 +196,7 @@ class FileSystem {
   // Handles that nobody has released; what is left at the end is dropped with the file system.
   Guarded<std::unordered_map<const Handle*, std::unique_ptr<Handle>>> handles_;
   Guarded<std::unordered_map<const FolderHandle*, std::unique_ptr<FolderHandle>>> folder_handles_;
+  Recent<ContentId, const ByteSource> small_contents_{8192};
   // Of a mount of commits only. A listing is dropped long after its reader has gone on.
   Recent<Ino, Handle> unopened_files_{128};
   Recent<std::uint64_t, const Listing> unopened_folders_{16};

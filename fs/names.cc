@@ -20,6 +20,7 @@ EntryReply FileSystem::make_folder(Ino folder, std::string_view name, mode_t mod
   if (place_of(folder) != Place::top) {
     return working_reply(changeable(folder)->make_folder(node_of(folder), name, mode, caller));
   }
+  if (commits_only()) refuse(Place::commit);
   if (!is_ref_name(name)) {
     fail(Errc::invalid, cat('"', name, "\" cannot be the name of a branch"));
   }

@@ -411,8 +411,12 @@ fuse_lowlevel_ops table() {
   return ops;
 }
 
-// open, opendir and their ends are left out: libfuse answers ENOSYS, and the kernel does not ask
-// again. Changes never come here: the kernel holds the mount to be read-only.
+// The kernel does not ask again, neither to open nor to close.
+void open_without_asking(fuse_req_t request, fuse_ino_t, fuse_file_info*) noexcept {
+  fuse_reply_err(request, ENOSYS);
+}
+
+// Changes never come here: the kernel holds the mount to be read-only.
 fuse_lowlevel_ops table_of_commits() {
   fuse_lowlevel_ops ops{};
   ops.init = init;
@@ -421,6 +425,8 @@ fuse_lowlevel_ops table_of_commits() {
   ops.forget_multi = forget_multi;
   ops.getattr = serve<&getattr>;
   ops.readlink = serve<&readlink>;
+  ops.open = open_without_asking;
+  ops.opendir = open_without_asking;
   ops.read = serve<&read_unopened>;
   ops.lseek = serve<&lseek_unopened>;
   ops.readdir = serve<&readdir_unopened>;

@@ -116,6 +116,13 @@ std::optional<CommitRow> newest_complete_commit(Database& database) {
   return one_commit(query);
 }
 
+std::optional<std::int64_t> oldest_complete_number(Database& database) {
+  auto query = database.prepare(
+      "SELECT number FROM commits WHERE complete = 1 ORDER BY number LIMIT 1");
+  if (!query.step()) return std::nullopt;
+  return query.number(0);
+}
+
 std::int64_t count_commits(Database& database) {
   auto query = database.prepare("SELECT COUNT(*) FROM commits");
   query.step();

@@ -24,6 +24,7 @@ std::vector<CommitId> commits_with_prefix(Database& database, std::string_view h
 std::vector<CommitRow> recent_commits(Database& database, std::int64_t before, int max);
 std::optional<CommitRow> newest_commit(Database& database);
 std::optional<CommitRow> newest_complete_commit(Database& database);
+std::optional<std::int64_t> oldest_complete_number(Database& database);
 std::int64_t count_commits(Database& database);
 
 struct UnpackedRecord {
