@@ -1,6 +1,8 @@
 // A mount of commits only, without a kernel: the same repository looked at by a second FileSystem.
 #include <sys/stat.h>
 
+#include <set>
+
 #include "fs/recent.h"
 #include "index/refs.h"
 #include "tests/fs/mounted.h"
@@ -122,7 +124,8 @@ TEST_F(UnopenedTest, ListedNamesAreLookedUpTogetherAsOneByOne) {
       const std::string& name = listed[i].name;
       const bool counts = name != "." && name != ".." && name != "absent";
       ASSERT_EQ(found[i].has_value(), counts) << place << '/' << name;
-      if (counts) EXPECT_EQ(found[i]->attributes.ino, ino(place + "/" + name));
+      if (!counts) continue;
+      EXPECT_EQ(found[i]->attributes.ino, ino(place + "/" + name));
     }
   }
 }
