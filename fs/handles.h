@@ -32,6 +32,13 @@ struct TextHandle {
   std::string text;  // generated when it was opened
 };
 
+// A generated file that is read without being opened.
+struct KeptText {
+  std::string text;
+  std::int64_t mtime_ns = 0;   // when it became what it is
+  std::int64_t looked_ms = 0;  // steady time when that was seen; 0: never
+};
+
 // How the kernel may keep the bytes of an open file.
 enum class Caching { keep, direct };
 
@@ -51,7 +58,7 @@ using Listing = std::shared_ptr<const std::vector<FolderEntry>>;
 // The names of an open folder as they were when it was read from its start.
 struct FolderHandle {
   Ino ino = 0;
-  bool immutable = false;
+  bool cached = false;  // by the kernel, which sees every change
   Guarded<Listing> listing;
 };
 

@@ -8,6 +8,14 @@
 #include "fs/filesystem.h"
 
 namespace wfs {
+namespace {
+
+// A smaller file is one request or two: nothing is gained by decoding ahead in it.
+constexpr std::uint64_t ahead_file_bytes_min = 1 << 20;
+// The map of a content this small is small too.
+constexpr std::uint64_t remembered_bytes_max = 1 << 20;
+
+}  // namespace
 
 Handle* FileSystem::keep(std::unique_ptr<Handle> handle) {
   Handle* const kept = handle.get();
@@ -15,9 +23,22 @@ Handle* FileSystem::keep(std::unique_ptr<Handle> handle) {
   return kept;
 }
 
+// Small files are opened again and again: finding their bytes takes the index only once in a while.
+std::shared_ptr<const ByteSource> FileSystem::bytes_of(const ContentId& content) {
+  if (auto known = small_contents_.find(content)) return known;
+  auto bytes = repository_.contents().open(content);
+  // Staged bytes are not held longer than they are in use.
+  const bool small = bytes->size() <= remembered_bytes_max;
+  if (small && std::dynamic_pointer_cast<const PackedContent>(bytes)) {
+    return small_contents_.put(content, std::move(bytes));
+  }
+  return bytes;
+}
+
 // Decodes ahead in a committed file of a working folder. Opening the file does not depend on it: the content
 // may be one that is being committed just now, which the index does not know yet.
 std::unique_ptr<ReadAhead> FileSystem::ahead_of(Working& working, NodeId file) {
+  if (working.attributes(file).size < ahead_file_bytes_min) return nullptr;
   const auto content = working.content_of(file);
   if (!content) return nullptr;
   try {
@@ -28,22 +49,29 @@ std::unique_ptr<ReadAhead> FileSystem::ahead_of(Working& working, NodeId file) {
   }
 }
 
+std::unique_ptr<Handle> FileSystem::open_committed(Ino file) {
+  const auto node = snapshots_.find(file);
+  if (node->entry.kind != Kind::file) fail(Errc::is_folder, "this is no file");
+  auto handle = std::make_unique<Handle>();
+  handle->ino = file;
+  auto bytes = bytes_of(node->entry.content);
+  if (node->entry.size >= ahead_file_bytes_min) {
+    handle->ahead = ReadAhead::over(bytes, ahead_pool_, ahead_max_);
+  }
+  if (passthrough_.on() && node->entry.size >= DecodedFiles::file_bytes_min) {
+    handle->decoded = decoded_->find(node->entry.content);
+  }
+  handle->of = CommitHandle{std::move(bytes), node->entry.content};
+  return handle;
+}
+
 Handle* FileSystem::open(Ino file, OpenMode mode, const Caller& caller) {
   auto handle = std::make_unique<Handle>();
   handle->ino = file;
   switch (place_of(file)) {
-    case Place::commit: {
+    case Place::commit:
       if (mode.writes || mode.truncates) refuse(Place::commit);
-      const auto node = snapshots_.find(file);
-      if (node->entry.kind != Kind::file) fail(Errc::is_folder, "this is no file");
-      auto bytes = repository_.contents().open(node->entry.content);
-      handle->ahead = ReadAhead::over(bytes, ahead_pool_, ahead_max_);
-      if (passthrough_.on() && node->entry.size >= DecodedFiles::file_bytes_min) {
-        handle->decoded = decoded_.find(node->entry.content);
-      }
-      handle->of = CommitHandle{std::move(bytes), node->entry.content};
-      return keep(std::move(handle));
-    }
+      return keep(open_committed(file));
     case Place::control_file:
       if (mode.writes || mode.truncates) refuse(Place::control_file);
       handle->of = TextHandle{control_files_.text(file)};
@@ -82,7 +110,7 @@ void FileSystem::want_decoded(const Handle& handle) noexcept {
   const std::uint64_t size = commit->bytes->size();
   if (size < DecodedFiles::file_bytes_min || handle.bytes_read < size / 2) return;
   try {
-    decoded_.want(commit->content);
+    decoded_->want(commit->content);
   } catch (const std::exception&) {
     // Without a decoded file reading goes on as before.
   }

@@ -105,8 +105,8 @@ TEST_F(FileSystemTest, EntriesOfCommitsAreReadableByAllAndNeverExpire) {
   ASSERT_TRUE(found);
   EXPECT_EQ(found->attributes.mode, mode_t{S_IFREG | 0444});
   EXPECT_GT(found->attribute_timeout_seconds, 86400);
-  EXPECT_GT(files().absent_timeout_seconds(folder->attributes.ino), 86400);
-  EXPECT_EQ(files().absent_timeout_seconds(FileSystem::root_ino), 0);
+  EXPECT_GT(files().absent_timeout_seconds(folder->attributes.ino, "x"), 86400);
+  EXPECT_EQ(files().absent_timeout_seconds(FileSystem::root_ino, "x"), 0);
 }
 
 TEST_F(FileSystemTest, CommitsRefuseEveryChange) {
