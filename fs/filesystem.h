@@ -153,7 +153,7 @@ class FileSystem {
   Attributes generated(Ino ino, mode_t mode, std::uint64_t links, std::int64_t time_ns) const;
   std::vector<FolderEntry> list_top();
   Handle* keep(std::unique_ptr<Handle> handle);
-  void want_decoded(const Handle& handle) noexcept;
+  void count_read(Handle& handle, const CommitHandle& commit, std::uint64_t length) noexcept;
   Created opened(EntryReply entry, OpenMode mode, const Caller& caller);
   std::unique_ptr<ReadAhead> ahead_of(Working& working, NodeId file);
   std::optional<std::string> tensors_of(const ContentId& content);

@@ -1,6 +1,9 @@
 // Names to inode numbers: the names of the top folder, entries, and revisions behind an '@'.
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <thread>
+
 #include "base/error.h"
 #include "fs/filesystem.h"
 #include "index/commit_rows.h"
@@ -24,7 +27,8 @@ FileSystem::FileSystem(Repository& repository, Capture& capture, Owner owner)
       control_files_(repository, capture),
       decoded_(RepositoryPaths(repository.path()).cache, repository.contents(),
                {repository.settings().decoded_bytes_max, {}}),
-      ahead_pool_(2, 64),
+      // One thread more than there are cores: some wait for the disk.
+      ahead_pool_(std::clamp(std::thread::hardware_concurrency() + 1, 3u, 9u), 64),
       ahead_max_(std::min<std::uint64_t>(8 << 20, repository.settings().cache_bytes_max / 8)) {}
 
 FileSystem::~FileSystem() = default;
