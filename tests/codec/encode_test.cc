@@ -206,7 +206,7 @@ TEST(Encode, ADeltaIsTakenOnlyWhereItIsWorthItsBase) {
     const Buffer base = as_bf16(moved(random, weights, distance));
     const EncodedBlock block = expect_round_trip(plain, Dtype::bf16, base);
     if (block.encoding == Encoding::delta) {
-      EXPECT_LE(ratio_of(block, plain), delta_worth * ratio_of(alone, plain)) << distance;
+      EXPECT_LE(ratio_of(block, plain), 1.02 * delta_worth * ratio_of(alone, plain)) << distance;
     } else {
       EXPECT_EQ(block.payload, alone.payload) << distance;
       EXPECT_GT(distance, 1e-3F);
