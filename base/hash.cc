@@ -41,7 +41,8 @@ Hash128 xxh3_128(Bytes bytes) noexcept {
 }
 
 std::uint64_t xxh3_64(Bytes bytes, std::uint64_t seed) noexcept {
-  if (const auto* kernels = fast_kernels()) return kernels->narrow(bytes.data(), bytes.size(), seed);
+  const auto* const kernels = fast_kernels();
+  if (kernels != nullptr) return kernels->narrow(bytes.data(), bytes.size(), seed);
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
 }
 
@@ -107,7 +108,8 @@ Xxh3& Xxh3::operator=(Xxh3&&) noexcept = default;
 
 void Xxh3::add(Bytes bytes) {
   if (const auto* kernels = fast_kernels()) {
-    if (!kernels->add(state_->state.get(), bytes.data(), bytes.size())) fail(Errc::io, "XXH3 failed");
+    const bool added = kernels->add(state_->state.get(), bytes.data(), bytes.size());
+    if (!added) fail(Errc::io, "XXH3 failed");
     return;
   }
   if (XXH3_128bits_update(state_->state.get(), bytes.data(), bytes.size()) != XXH_OK) {

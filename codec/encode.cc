@@ -67,20 +67,22 @@ Plan plan_bytes(Bytes plain) {
   return plan;
 }
 
+bool is_number(Dtype dtype) { return dtype != Dtype::opaque && dtype != Dtype::quantised; }
+
 Plan plan_of(Bytes plain, Dtype dtype) {
-  const bool bytes = dtype == Dtype::opaque || dtype == Dtype::quantised;
-  return bytes ? plan_bytes(plain) : plan_numbers(dtype);
+  return is_number(dtype) ? plan_numbers(dtype) : plan_bytes(plain);
 }
 
 // The form without a base.
-EncodedBlock encode_alone(Bytes plain, Dtype dtype) {
+EncodedBlock encode_alone(Bytes plain, Dtype dtype, PlaneGuesses* guesses = nullptr) {
   const Plan plan = plan_of(plain, dtype);
+  if (!is_number(dtype)) guesses = nullptr;  // each block has its own shape
   EncodedBlock best{Encoding::raw, {}};
   std::size_t best_length = plain.size();
   double repeated = plan.search_only ? 1 : 0;
   if (!plan.is_noise && !plan.search_only && plain.size() >= planes_min) {
     Buffer payload;
-    if (append_planes(payload, plain, plan.shape, plain.size(), &repeated) &&
+    if (append_planes(payload, plain, plan.shape, plain.size(), &repeated, guesses) &&
         is_better(payload.size(), best_length)) {
       best_length = payload.size();
       best = {Encoding::planes, std::move(payload)};
@@ -121,7 +123,8 @@ std::optional<Buffer> BlockEncoder::against(Bytes base, double worth) {
   expects(base.size() == plain_.size(), "a base is as long as its block");
   if (period_ != 0 || plain_.empty()) return std::nullopt;
   const std::size_t number = bases_tried_++;
-  if (advice_ == nullptr || number >= EncodeAdvice::bases_max) return searched(nullptr, base, worth);
+  const bool is_advised = advice_ != nullptr && number < EncodeAdvice::bases_max;
+  if (!is_advised) return searched(nullptr, base, worth);
   EncodeAdvice::Base& known = advice_->bases_[number];
   if (known.is_known) {
     if (!known.is_worth) return std::nullopt;
@@ -130,10 +133,18 @@ std::optional<Buffer> BlockEncoder::against(Bytes base, double worth) {
   return searched(&known, base, worth);
 }
 
+bool BlockEncoder::skips_base() noexcept {
+  if (advice_ == nullptr || bases_tried_ >= EncodeAdvice::bases_max) return false;
+  const EncodeAdvice::Base& known = advice_->bases_[bases_tried_];
+  const bool skips = known.is_known && !known.is_worth;
+  bases_tried_ += skips;
+  return skips;
+}
+
 // Nothing when it does not come out as the block before.
-std::optional<Buffer> BlockEncoder::as_advised(const EncodeAdvice::Base& known, Bytes base,
+std::optional<Buffer> BlockEncoder::as_advised(EncodeAdvice::Base& known, Bytes base,
                                                double worth) {
-  Buffer payload = encode_delta(plain_, base, dtype_, known.choice);
+  Buffer payload = encode_delta(plain_, base, dtype_, known.choice, &known.planes);
   const double rate = static_cast<double>(payload.size()) / static_cast<double>(plain_.size());
   const bool is_like = rate < alike * known.rate && known.rate < alike * rate;
   if (!is_like || rate > worth * advice_->alone_) return std::nullopt;
@@ -156,7 +167,8 @@ std::optional<Buffer> BlockEncoder::searched(EncodeAdvice::Base* known, Bytes ba
     known->is_known = !exactly && choice->length > length_max + length_doubt;
   }
   if (!choice || (choice->length > length_max && !exactly)) return std::nullopt;
-  Buffer payload = encode_delta(plain_, base, dtype_, *choice);
+  PlaneGuesses guesses;
+  Buffer payload = encode_delta(plain_, base, dtype_, *choice, &guesses);
   const auto length = static_cast<double>(payload.size());
   if (exactly) {
     if (!alone_) alone_ = encode_alone(plain_, dtype_);
@@ -166,7 +178,7 @@ std::optional<Buffer> BlockEncoder::searched(EncodeAdvice::Base* known, Bytes ba
   // What came out decides, where the estimates were wrong.
   if (length > length_max) return std::nullopt;
   if (known != nullptr && length < length_max - length_doubt) {
-    *known = {true, true, *choice, length / static_cast<double>(plain_.size())};
+    *known = {true, true, *choice, length / static_cast<double>(plain_.size()), guesses};
   }
   return payload;
 }
@@ -177,7 +189,7 @@ EncodedBlock BlockEncoder::alone() {
     return {Encoding::fill, Buffer(plain_.begin(), end)};
   }
   if (alone_) return *std::move(alone_);
-  return encode_alone(plain_, dtype_);
+  return encode_alone(plain_, dtype_, advice_ == nullptr ? nullptr : &advice_->planes_);
 }
 
 EncodedBlock encode(Bytes plain, Dtype dtype, Bytes base) {

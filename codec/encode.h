@@ -29,9 +29,11 @@ class EncodeAdvice {
     bool is_worth = false;
     DeltaChoice choice;
     double rate = 0;  // bytes a byte that came out
+    PlaneGuesses planes;
   };
   double alone_ = 0;  // bytes a byte, estimated; 0: not known
   std::array<Base, bases_max> bases_;
+  PlaneGuesses planes_;  // of the form without a base
 };
 
 // The forms of one block. `dtype` is advice: any bytes can be encoded under any.
@@ -44,11 +46,15 @@ class BlockEncoder {
   // Requires: base.size() == plain.size(); bases come in the same order for all blocks that share an advice.
   std::optional<Buffer> against(Bytes base, double worth = delta_worth);
 
+  // Whether the next base is not even to be loaded: it was worth nothing to the block before. Counts as one that
+  // was tried.
+  bool skips_base() noexcept;
+
   // The form without a base.
   EncodedBlock alone();
 
  private:
-  std::optional<Buffer> as_advised(const EncodeAdvice::Base& known, Bytes base, double worth);
+  std::optional<Buffer> as_advised(EncodeAdvice::Base& known, Bytes base, double worth);
   std::optional<Buffer> searched(EncodeAdvice::Base* known, Bytes base, double worth);
 
   const Bytes plain_;

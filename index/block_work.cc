@@ -67,6 +67,7 @@ Verdict encode_verified(Bytes plain, Dtype dtype, const Bases& bases, const Load
   BlockEncoder encoder(plain, dtype, advice);
   const auto length = static_cast<std::uint32_t>(plain.size());
   for (const auto& base : plain.size() < delta_min ? Bases() : bases) {
+    if (encoder.skips_base()) continue;
     const auto loaded = load_base(*base, length, load);
     if (!loaded) continue;
     const Bytes bytes = Bytes(*loaded).first(length);

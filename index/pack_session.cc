@@ -38,6 +38,7 @@ void PackSession::begin(const ContentId& id, std::shared_ptr<StagedFile> staged,
   file.record.size = file.staged->size();
   file.record.layout = std::move(layout);
   open_ = std::make_unique<OpenFile>(std::move(file));
+  asked_for_open_ = false;
 }
 
 void PackSession::add_block(const PlainBlock& block, Bases bases) {
@@ -160,6 +161,7 @@ void PackSession::finish_pack() {
 }
 
 std::shared_ptr<const SegmentMap> PackSession::find_map(const ContentId& id) const {
+  if (open_ && open_->file.id == id) asked_for_open_ = true;
   const auto at = maps_.find(id);
   return at == maps_.end() ? nullptr : at->second;
 }

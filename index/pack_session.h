@@ -52,6 +52,8 @@ class PackSession {
   // The map of a content that was ended and whose pack is not sealed: blocks of this pack have pack 0 and
   // number 0 in it. Null for any other.
   std::shared_ptr<const SegmentMap> find_map(const ContentId& id) const;
+  // Whether find_map() was asked for the content that is open: once it is ended, the answer is another one.
+  bool was_asked_for_open() const noexcept { return asked_for_open_; }
 
   std::uint64_t stored_bytes() const noexcept { return stored_bytes_; }
 
@@ -109,6 +111,7 @@ class PackSession {
   std::uint64_t stored_bytes_ = 0;
   unsigned packs_sealed_ = 0;
   std::unique_ptr<OpenFile> open_;
+  mutable bool asked_for_open_ = false;
   std::deque<Pending> queue_;  // its blocks that are not placed yet
   std::size_t queue_blocks_ = 0;
   std::uint64_t queue_bytes_ = 0;

@@ -105,12 +105,13 @@ class Bench {
     cpu_.kernel += after.kernel - before.kernel;
   }
 
-  void print_total() const {
+  void print_total() {
     const double gigabytes = megabytes(plain_bytes_) / 1e3;
-    std::printf("total: %.1f MB -> %.3f MB, pack %.2f s, %.0f MB/s, %.2f + %.2f s of CPU a GB\n",
+    std::printf("total: %.1f MB -> %.3f MB, pack %.2f s, %.0f MB/s, %.2f + %.2f s of CPU a GB, "
+                "%.1f MB decoded from packs\n",
                 megabytes(plain_bytes_), megabytes(stored_bytes_), seconds_,
                 megabytes(plain_bytes_) / seconds_, cpu_.program / gigabytes,
-                cpu_.kernel / gigabytes);
+                cpu_.kernel / gigabytes, megabytes(repository_.blocks().decoded_bytes()));
   }
 
  private:

@@ -214,6 +214,47 @@ TEST(Encode, ADeltaIsTakenOnlyWhereItIsWorthItsBase) {
   }
 }
 
+// What fits the first of some neighbours is taken for the others: whether they are like it, or not at all.
+TEST(Encode, NeighboursThatShareASearchComeBackExactly) {
+  Random random(33);
+  for (const Dtype dtype : {Dtype::bf16, Dtype::f32}) {
+    EncodeAdvice advice;
+    double together = 0;
+    double apart = 0;
+    for (int i = 0; i < 12; ++i) {
+      const auto weights = random.weights(block_size_max / 4);
+      const float distance = i % 4 < 2 ? 1e-5F : i % 4 == 2 ? 3e-2F : 1e-3F;
+      const auto later = moved(random, weights, distance);
+      const Buffer plain = dtype == Dtype::bf16 ? as_bf16(later) : bytes_of(later);
+      const Buffer near = dtype == Dtype::bf16 ? as_bf16(weights) : bytes_of(weights);
+      const Buffer far = random.bytes(plain.size());
+      BlockEncoder encoder(plain, dtype, &advice);
+      Bytes used;
+      EncodedBlock block;
+      for (const Bytes base : {Bytes(far), Bytes(near)}) {
+        if (block.encoding == Encoding::delta || encoder.skips_base()) continue;
+        if (auto payload = encoder.against(base)) {
+          block = {Encoding::delta, *std::move(payload)};
+          used = base;
+        }
+      }
+      if (block.encoding != Encoding::delta) block = encoder.alone();
+      Buffer decoded(plain.size());
+      decode(block.encoding, block.payload, used, decoded);
+      ASSERT_TRUE(decoded == plain) << name_of(dtype) << ", block " << i;
+      together += static_cast<double>(block.payload.size());
+      apart += static_cast<double>(encode(plain, dtype, near).payload.size());
+      if (i % 4 == 1) {
+        EXPECT_LT(together, 1.02 * apart) << name_of(dtype) << ", block " << i;
+      }
+      if (i % 4 == 3) {  // the next ones are of another tensor
+        advice = {};
+        together = apart = 0;
+      }
+    }
+  }
+}
+
 // A group of Q8_0: a scale of 2 bytes, 32 quants.
 TEST(Encode, MovesOfQuantsAreSmallDeltas) {
   Random random(30);
