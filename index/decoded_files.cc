@@ -1,7 +1,6 @@
 #include "index/decoded_files.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/priority.h"
 
 namespace wfs {
 namespace {
@@ -322,8 +322,7 @@ void DecodedFiles::wait_idle() {
 }
 
 void DecodedFiles::work() {
-  // Of this thread alone: Linux has a priority for each.
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 19);
+  lower_priority(Priority::idle);
   for (;;) {
     std::optional<ContentId> id;
     {

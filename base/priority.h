@@ -1,0 +1,17 @@
+// Work that gives way: encoding, and decoding of what nobody waits for, must not slow a trainer down
+// that has all cores busy. Linux has a priority for each thread.
+#pragma once
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace wfs {
+
+enum class Priority : int { background = 5, idle = 19 };  // as of nice(1)
+
+// Of the calling thread, and of those it starts from then on.
+inline void lower_priority(Priority to) noexcept {
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), static_cast<int>(to));
+}
+
+}  // namespace wfs
