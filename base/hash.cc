@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "base/xxh3_kernels.h"
 
 namespace wfs {
 
@@ -22,27 +21,11 @@ Hash128 hash_of(XXH128_hash_t value) noexcept {
 
 }  // namespace
 
-namespace {
-
-// The state of a stream is of the library: kernels of another version may have another one.
-const Xxh3Kernels* fast_kernels() noexcept {
-  static const bool is_same_version = XXH_versionNumber() == XXH_VERSION_NUMBER;
-  return is_same_version ? xxh3_avx2() : nullptr;
-}
-
-}  // namespace
-
 Hash128 xxh3_128(Bytes bytes) noexcept {
-  if (const auto* kernels = fast_kernels()) {
-    const auto [low, high] = kernels->wide(bytes.data(), bytes.size());
-    return hash_of({low, high});
-  }
   return hash_of(XXH3_128bits(bytes.data(), bytes.size()));
 }
 
 std::uint64_t xxh3_64(Bytes bytes, std::uint64_t seed) noexcept {
-  const auto* const kernels = fast_kernels();
-  if (kernels != nullptr) return kernels->narrow(bytes.data(), bytes.size(), seed);
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
 }
 
@@ -107,11 +90,6 @@ Xxh3::Xxh3(Xxh3&&) noexcept = default;
 Xxh3& Xxh3::operator=(Xxh3&&) noexcept = default;
 
 void Xxh3::add(Bytes bytes) {
-  if (const auto* kernels = fast_kernels()) {
-    const bool added = kernels->add(state_->state.get(), bytes.data(), bytes.size());
-    if (!added) fail(Errc::io, "XXH3 failed");
-    return;
-  }
   if (XXH3_128bits_update(state_->state.get(), bytes.data(), bytes.size()) != XXH_OK) {
     fail(Errc::io, "XXH3 failed");
   }
