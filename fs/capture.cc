@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/priority.h"
 #include "index/commit_rows.h"
 #include "index/content_rows.h"
 #include "index/rebase.h"
@@ -20,6 +21,7 @@ namespace {
 constexpr auto watch_interval = std::chrono::milliseconds(100);
 constexpr auto retry_interval = std::chrono::seconds(3);
 constexpr auto improve_interval = std::chrono::seconds(1);
+constexpr unsigned pack_threads_max = 16;
 
 void tell_of(const Rebased& rebased) {
   if (rebased.blocks == 0) return;
@@ -30,7 +32,7 @@ void tell_of(const Rebased& rebased) {
 }  // namespace
 
 Capture::Capture(Repository& repository, Settings settings)
-    : repository_(repository), settings_(settings), pool_(2) {
+    : repository_(repository), settings_(settings) {
   const auto refs = repository_.catalog().read([](Database& database) { return all_refs(database); });
   for (const Ref& ref : refs) {
     if (ref.kind != RefKind::branch) continue;
@@ -246,6 +248,8 @@ void Capture::after_commit(const Job& job, const Committed& committed) {
 }
 
 void Capture::pack() {
+  lower_priority(Priority::background);
+  Pool pool(std::clamp(std::thread::hardware_concurrency(), 2u, pack_threads_max));
   for (;;) {
     {
       auto shared = shared_.lock();
@@ -258,14 +262,14 @@ void Capture::pack() {
       }
     }
     if (!shared_.lock()->packing) {
-      improve();
+      improve(pool);
       continue;
     }
     bool failed = false;
     all_sketched_ = false;
     try {
       const std::int64_t started = steady_ms();
-      const Packed packed = pack_pending(repository_, pool_, stop_packing_);
+      const Packed packed = pack_pending(repository_, pool, stop_packing_);
       if (packed.contents > 0) {
         log(Level::info, cat("packed ", packed.contents, " contents, ", packed.plain_bytes,
                              " bytes in ", packed.stored_bytes, ", ", steady_ms() - started, " ms"));
@@ -286,7 +290,7 @@ void Capture::pack() {
 }
 
 // While there is nothing to pack: what makes later reads or packs better, and may fail without harm.
-void Capture::improve() {
+void Capture::improve(Pool& pool) {
   const auto pack_wanted = [this] { return stop_packing_ || shared_.lock()->pack_wanted; };
   try {
     while (!all_sketched_) {
@@ -294,7 +298,7 @@ void Capture::improve() {
       all_sketched_ = !sketch_missing(repository_, stop_packing_);
     }
     if (pack_wanted()) return;
-    if (settings_.rebase) tell_of(rebase_hot(repository_, pool_, stop_packing_));
+    if (settings_.rebase) tell_of(rebase_hot(repository_, pool, stop_packing_));
     improve_error_.clear();
   } catch (const std::exception& error) {
     // It is tried again soon, and may fail for long in the same way.

@@ -78,7 +78,7 @@ class Capture {
   static void await_releases(Working& working);
   Committing submit(const std::string& branch, std::optional<Cut> cut, std::uint64_t stamp);
   void pack();
-  void improve();
+  void improve(Pool& pool);
   void cut_settled();
   void drop_unused_staging();
   CutRules rules_for(const std::string& branch);
@@ -86,7 +86,6 @@ class Capture {
 
   Repository& repository_;
   Settings settings_;
-  Pool pool_;
   Guarded<Shared> shared_;
   std::mutex saving_;  // one save_all() at a time; taken before any other lock
   std::condition_variable wake_stop_, wake_commit_, wake_pack_, idle_;

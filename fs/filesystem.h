@@ -173,7 +173,7 @@ class FileSystem {
   std::shared_ptr<const ByteSource> bytes_of(const ContentId& content);
   std::unique_ptr<Handle> open_committed(Ino file);
   Handle* keep(std::unique_ptr<Handle> handle);
-  void want_decoded(const Handle& handle) noexcept;
+  void count_read(Handle& handle, const CommitHandle& commit, std::uint64_t length) noexcept;
   Created opened(EntryReply entry, OpenMode mode, const Caller& caller);
   std::unique_ptr<ReadAhead> ahead_of(Working& working, NodeId file);
   std::optional<std::string> tensors_of(const ContentId& content);

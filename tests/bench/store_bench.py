@@ -10,7 +10,6 @@ zstd -3, and their distinct tensors; how long encoding took, and the memory of t
 fine-tune, a pruned copy and a bf16 cast of a model are stored below its own path and below another.
 """
 
-import argparse
 import hashlib
 import json
 import pathlib
@@ -19,14 +18,12 @@ import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 import zipfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "mount"))
-import repository as wfs  # noqa: E402
+import bench
+from bench import MB, folder_size, wfs
 
-MB = 1e6
 MEMORY_MAX_MIB = 500
 KINDS = {"model.safetensors": "model", "optimizer.pt": "optimizer"}
 
@@ -37,10 +34,6 @@ SIMILAR = {  # what was made from SIMILAR_TO, and is stored next to it
     "50 % pruned": "minilm-fp32-pruned/model.safetensors",
     "bf16 cast": "minilm-bf16/step-0/model.safetensors",
 }
-
-
-def folder_size(folder):
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def kind_of(path):
@@ -117,13 +110,6 @@ def reasons_of(report):
     return reasons
 
 
-def memory_mib(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return 0
-
-
 def encoding_seconds(repository):
     """What the daemon says it took, from a commit being there until its bytes are in a pack."""
     rounds = re.findall(r"packed \d+ contents, .*, (\d+) ms$", repository.log(), re.MULTILINE)
@@ -134,25 +120,18 @@ def encoding_seconds(repository):
 
 def measure_run(run, scratch):
     """The checkpoints of a run through a mount, one after the other."""
-    repository = wfs.Repository(scratch)
-    repository.watch_seconds = 600
-    repository.init().mount()
     checkpoints = sorted(run.iterdir(), key=lambda folder: int(folder.name.split("-")[1]))
     copying, totals = 0, []
-    try:
+    with bench.repository(scratch) as repository:
         (repository.branch() / "run").mkdir()
         for checkpoint in checkpoints:
             started = time.perf_counter()
-            subprocess.run(
-                ["cp", "-r", str(checkpoint), str(repository.branch() / "run")], check=True
-            )
+            wfs.run("cp", "-r", checkpoint, repository.branch() / "run")
             repository.commit(checkpoint.name)
             copying += time.perf_counter() - started
             repository.quiet()
             totals.append(folder_size(repository.path))
-        peak = memory_mib(repository.pid)
-        repository.umount()
-        repository.check()
+        peak = bench.memory_mib(repository.pid, "VmHWM")
         kinds, seen = {"model": 0, "optimizer": 0, "other": 0}, set()
         files = [path for checkpoint in checkpoints for path in sorted(checkpoint.iterdir())]
         for path in files:
@@ -160,18 +139,16 @@ def measure_run(run, scratch):
             if report["sha256"] not in seen:
                 kinds[kind_of(path)] += report["stored_bytes"]
             seen.add(report["sha256"])
-        return {
+        report = {
             "stored": kinds,
-            "stats": repository.stats(),
-            "total_bytes": folder_size(repository.path),
             "rivals": rivals(files),
             "copy_seconds": copying,
             "encode_seconds": encoding_seconds(repository),
             "memory_mib": peak,
             "totals": totals,
         }
-    finally:
-        repository.dispose(check=False)
+    total = folder_size(repository.path)  # without the index's log, which an open index has
+    return {**report, "stats": repository.stats(), "total_bytes": total}
 
 
 def measure_import(run, scratch):
@@ -262,19 +239,10 @@ def print_similar(rows):
 
 
 def main():
-    root = pathlib.Path(__file__).resolve().parents[2]
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = bench.options(__doc__)
     parser.add_argument("series", type=pathlib.Path, metavar="SERIES")
-    parser.add_argument(
-        "--mountctl", type=pathlib.Path, default=root / "build/release/bin/mountctl"
-    )
-    parser.add_argument("--scratch", type=pathlib.Path, help="where to make the repositories")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    wfs.mountctl_path = arguments.mountctl.resolve
-    wfs.SLOW = 5  # every wait: the machine may be busy
-    scratch = pathlib.Path(tempfile.mkdtemp(prefix="store-bench-", dir=arguments.scratch))
-    try:
+    arguments = bench.chosen(parser)
+    with bench.scratch_folder(arguments) as scratch:
         for name in ("run", "import", "similar"):
             (scratch / name).mkdir()
         report = measure_run(arguments.series / "bf16-run", scratch / "run")
@@ -282,9 +250,6 @@ def main():
         if not arguments.json:
             print_run(report)
         report["similar"] = measure_similar(arguments.series, scratch / "similar")
-    finally:
-        wfs.unmount_below(scratch)
-        shutil.rmtree(scratch, ignore_errors=True)
     if arguments.json:
         print(json.dumps(report))
     else:
