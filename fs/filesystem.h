@@ -123,18 +123,14 @@ class FileSystem {
   // folders.cc
   FolderHandle* open_folder(Ino folder);
   void release_folder(FolderHandle* handle) noexcept;
-  // "." and "..", then the names. Reads them anew when `from_start`; the same list goes on
-  // otherwise.
-  Listing list(FolderHandle& handle, bool from_start);
+  // "." and "..", then the names. Reads them anew for number 0; else the list of that number goes
+  // on, also when the kernel has the number from another handle.
+  NumberedListing list(FolderHandle& handle, std::uint64_t number);
   void sync_folder(Ino folder);
 
   // unopened.cc: reading without a handle, for a mount of commits only.
   std::shared_ptr<Handle> unopened(Ino file);
-  struct Part {  // of a folder being read; `number` finds the same listing again
-    Listing listing;
-    std::uint64_t number = 0;
-  };
-  Part list_unopened(Ino folder, std::uint64_t number);  // 0: from the start
+  NumberedListing list_unopened(Ino folder, std::uint64_t number);
 
   // xattrs.cc
   std::optional<std::string> xattr(Ino ino, std::string_view name);
@@ -197,10 +193,11 @@ class FileSystem {
   Guarded<std::unordered_map<const Handle*, std::unique_ptr<Handle>>> handles_;
   Guarded<std::unordered_map<const FolderHandle*, std::unique_ptr<FolderHandle>>> folder_handles_;
   Recent<ContentId, const ByteSource> small_contents_{8192};
-  // Of a mount of commits only. A listing is dropped long after its reader has gone on.
-  Recent<Ino, Handle> unopened_files_{128};
-  Recent<std::uint64_t, const Listing> unopened_folders_{16};
+  // Listings that the kernel may ask to go on by their number alone, by how many names they have.
+  Recent<std::uint64_t, const Listing> listings_{400'000};
   std::atomic<std::uint64_t> listings_made_ = 0;
+  // Of a mount of commits only.
+  Recent<Ino, Handle> unopened_files_{128};
   Guarded<std::unordered_map<Ino, KeptText>> texts_;
 };
 

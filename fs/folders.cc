@@ -100,13 +100,28 @@ Listing FileSystem::listing_of(Ino folder) {
   return std::make_shared<const std::vector<FolderEntry>>(std::move(all));
 }
 
-Listing FileSystem::list(FolderHandle& handle, bool from_start) {
-  if (!from_start) {
-    if (Listing kept = *handle.listing.lock()) return kept;
+NumberedListing FileSystem::list_unopened(Ino folder, std::uint64_t number) {
+  if (number != 0) {
+    if (const auto known = listings_.find(number)) return {*known, number};
+  } else {
+    number = ++listings_made_;
   }
-  Listing listing = listing_of(handle.ino);
-  *handle.listing.lock() = listing;
-  return listing;
+  // One that was dropped meanwhile is made again; of a commit it is the same.
+  constexpr std::size_t weight_least = 16;
+  Listing listed = listing_of(folder);
+  const std::size_t weight = weight_least + listed->size();
+  return {*listings_.put(number, std::make_shared<const Listing>(std::move(listed)), weight),
+          number};
+}
+
+NumberedListing FileSystem::list(FolderHandle& handle, std::uint64_t number) {
+  if (number != 0) {
+    const NumberedListing last = *handle.last.lock();
+    if (last.number == number) return last;
+  }
+  NumberedListing listed = list_unopened(handle.ino, number);
+  *handle.last.lock() = listed;
+  return listed;
 }
 
 void FileSystem::sync_folder(Ino folder) {

@@ -55,11 +55,17 @@ struct Handle {
 
 using Listing = std::shared_ptr<const std::vector<FolderEntry>>;
 
+// A folder being read. The number finds the same listing again.
+struct NumberedListing {
+  Listing listing;
+  std::uint64_t number = 0;
+};
+
 // The names of an open folder as they were when it was read from its start.
 struct FolderHandle {
   Ino ino = 0;
   bool cached = false;  // by the kernel, which sees every change
-  Guarded<Listing> listing;
+  Guarded<NumberedListing> last;
 };
 
 }  // namespace wfs

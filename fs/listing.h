@@ -1,6 +1,7 @@
 // Folders as the kernel reads them: entries in its own form, as many as fit. An entry's offset says
-// where the next one is found: its place in the listing, and for folders read without being opened
-// the number of that listing. Part of operations.cc.
+// where the next one is found: the number of the listing and the place in it. The kernel keeps offsets
+// longer than the handle they came by; the number says that a folder has changed since. Part of
+// operations.cc.
 #pragma once
 
 #include "fs/answers.h"
@@ -10,7 +11,7 @@ namespace wfs {
 // What a READDIR asks for, apart from the folder.
 struct Asked {
   std::size_t bytes = 0;     // of the answer, at most
-  std::uint64_t number = 0;  // of the listing; 0: that of a handle, or none yet
+  std::uint64_t number = 0;  // of the listing; 0: from the start of a new one
   std::size_t from = 0;      // index of the first entry
 };
 

@@ -212,13 +212,18 @@ OpenFolderAnswer opendir(const Call& call, fuse_ino_t ino, fuse_file_info* info)
 
 FolderAnswer readdir(const Call& call, fuse_ino_t, size_t size, off_t offset,
                      fuse_file_info* info) {
-  return list_names(call, call.files.list(folder_of(info), offset == 0), asked_of(size, offset));
+  Asked asked = asked_of(size, offset);
+  const auto listed = call.files.list(folder_of(info), asked.number);
+  asked.number = listed.number;
+  return list_names(call, listed.listing, asked);
 }
 
 FolderAnswer readdirplus(const Call& call, fuse_ino_t folder, size_t size, off_t offset,
                          fuse_file_info* info) {
-  const Listing listing = call.files.list(folder_of(info), offset == 0);
-  return list_entries(call, folder, listing, asked_of(size, offset));
+  Asked asked = asked_of(size, offset);
+  const auto listed = call.files.list(folder_of(info), asked.number);
+  asked.number = listed.number;
+  return list_entries(call, folder, listed.listing, asked);
 }
 
 Done releasedir(const Call& call, fuse_ino_t, fuse_file_info* info) {
@@ -246,17 +251,17 @@ SeekAnswer lseek_unopened(const Call& call, fuse_ino_t ino, off_t from, int when
 FolderAnswer readdir_unopened(const Call& call, fuse_ino_t folder, size_t size, off_t offset,
                               fuse_file_info*) {
   Asked asked = asked_of(size, offset);
-  const auto part = call.files.list_unopened(folder, asked.number);
-  asked.number = part.number;
-  return list_names(call, part.listing, asked);
+  const auto listed = call.files.list_unopened(folder, asked.number);
+  asked.number = listed.number;
+  return list_names(call, listed.listing, asked);
 }
 
 FolderAnswer readdirplus_unopened(const Call& call, fuse_ino_t folder, size_t size, off_t offset,
                                   fuse_file_info*) {
   Asked asked = asked_of(size, offset);
-  const auto part = call.files.list_unopened(folder, asked.number);
-  asked.number = part.number;
-  return list_entries(call, folder, part.listing, asked);
+  const auto listed = call.files.list_unopened(folder, asked.number);
+  asked.number = listed.number;
+  return list_entries(call, folder, listed.listing, asked);
 }
 
 struct statvfs statfs(const Call& call, fuse_ino_t) {

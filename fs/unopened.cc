@@ -26,17 +26,6 @@ std::shared_ptr<Handle> FileSystem::unopened(Ino file) {
   return unopened_files_.put(file, open_committed(file));
 }
 
-FileSystem::Part FileSystem::list_unopened(Ino folder, std::uint64_t number) {
-  if (number != 0) {
-    if (const auto known = unopened_folders_.find(number)) return {*known, number};
-  } else {
-    number = ++listings_made_;
-  }
-  // One that was dropped meanwhile is made again; of a commit it is the same.
-  auto listing = std::make_shared<const Listing>(listing_of(folder));
-  return {*unopened_folders_.put(number, std::move(listing)), number};
-}
-
 KeptText FileSystem::kept_text(Ino file, Fresh fresh) {
   const auto is_good = [&](const KeptText& kept) {
     return kept.looked_ms != 0 &&

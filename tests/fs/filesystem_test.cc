@@ -344,11 +344,16 @@ TEST_F(FileSystemTest, CopyOutOfACommitCopiesTheBytes) {
 TEST_F(FileSystemTest, FolderListingGoesOnFromOneMoment) {
   for (const char* name : {"a", "b", "c"}) write("main", name, name);
   FolderHandle* handle = files().open_folder(ino("main"));
-  EXPECT_EQ(files().list(*handle, true)->size(), 5u);
+  const NumberedListing begun = files().list(*handle, 0);
+  EXPECT_EQ(begun.listing->size(), 5u);
   files().unlink(ino("main"), "b");
-  EXPECT_EQ(files().list(*handle, false)->size(), 5u);
-  EXPECT_EQ(files().list(*handle, true)->size(), 4u) << "read from the start it is read anew";
+  EXPECT_EQ(files().list(*handle, begun.number).listing->size(), 5u);
+  EXPECT_EQ(files().list(*handle, 0).listing->size(), 4u) << "from the start it is read anew";
   files().release_folder(handle);
+  FolderHandle* other = files().open_folder(ino("main"));
+  EXPECT_EQ(files().list(*other, begun.number).listing, begun.listing)
+      << "the kernel has the number from another handle";
+  files().release_folder(other);
 }
 
 TEST_F(FileSystemTest, GeneratedFilesAreWrittenOutWhenOpened) {

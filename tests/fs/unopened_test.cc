@@ -21,6 +21,19 @@ TEST(Recent, KeepsWhatWasUsedLast) {
   EXPECT_EQ(*recent.find(3), 30);
 }
 
+TEST(Recent, TheNewestIsKeptWhateverItWeighs) {
+  Recent<int, int> recent(10);
+  recent.put(1, std::make_shared<int>(10), 4);
+  recent.put(2, std::make_shared<int>(20), 4);
+  recent.put(3, std::make_shared<int>(30), 100);
+  EXPECT_EQ(recent.find(1), nullptr);
+  EXPECT_EQ(recent.find(2), nullptr);
+  EXPECT_EQ(*recent.find(3), 30);
+  recent.put(4, std::make_shared<int>(40), 9);
+  EXPECT_EQ(recent.find(3), nullptr);
+  EXPECT_EQ(*recent.find(4), 40);
+}
+
 TEST(Recent, TheFirstToPutWins) {
   Recent<int, int> recent(2);
   const auto first = recent.put(1, std::make_shared<int>(10));
@@ -115,7 +128,7 @@ TEST_F(UnopenedTest, ListedNamesAreLookedUpTogetherAsOneByOne) {
   for (const std::string& place : {std::string("main"), name_of(id)}) {
     const Ino folder = ino(place);
     FolderHandle* handle = files().open_folder(folder);
-    std::vector<FolderEntry> listed = *files().list(*handle, true);
+    std::vector<FolderEntry> listed = *files().list(*handle, 0).listing;
     files().release_folder(handle);
     listed.push_back({"absent", 0, S_IFREG});
     const auto found = files().look_up(folder, listed);

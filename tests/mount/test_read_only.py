@@ -284,6 +284,25 @@ def test_names_are_seen_at_once_however_they_change(repo):
     check()
 
 
+def test_a_folder_is_emptied_while_others_list_it(repo):
+    """A reader goes on where it was, although others make the kernel read the folder anew."""
+    folder = repo.branch() / "d"
+    folder.mkdir()
+    names = {f"a-rather-long-name-{k:05}" for k in range(2000)}
+    for name in names:
+        (folder / name).touch()
+    os.listdir(folder)  # the kernel has it now
+    seen = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            seen.append(entry.name)
+            os.unlink(entry.path)
+            if len(seen) % 50 == 0:
+                assert len(os.listdir(folder)) == len(names) - len(seen)
+    assert set(seen) == names and len(seen) == len(names)
+    assert os.listdir(folder) == []
+
+
 def test_a_revision_appears_where_it_was_absent(repo):
     made = committed(repo, {"f": b"one"})
     path = repo.branch() / "f@v7"
