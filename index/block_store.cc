@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -17,6 +18,8 @@ namespace {
 constexpr std::size_t small_read_max = 16 << 10;
 // What one thread takes of what several decode together.
 constexpr std::uint64_t part_bytes_max = 512 << 10;
+// Blocks of a piece that one thread claims at once: a bound for its stack.
+constexpr std::size_t claims_max = 64;
 
 void require_readable(const BlockRef& block) {
   if (block.plain_length > block_size_max || block.payload_length > block.plain_length ||
@@ -232,16 +235,44 @@ void BlockStore::load_missing(std::vector<const BlockRef*> blocks, PageCache pag
   if (!bases.empty()) load_missing(std::move(bases), PageCache::keep);
   for (const Piece& piece : pieces_of(blocks)) {
     Bytes bytes;
-    try {
-      bytes = read_piece(packs_, piece, page_cache);
-    } catch (const Error&) {
-      // Then each block is read by itself, and what is wrong is told of the right one.
-    }
+    // Blocks without a base are claimed before the piece is read, the last one first, so that nobody else
+    // reads them too; then they are decoded in order. Who holds several claims must not wait: these
+    // never do, whereas a delta may for its base.
+    std::vector<const BlockRef*> claimed, others;
     for (const BlockRef* block : piece.blocks) {
+      (block->base || claimed.size() == claims_max ? others : claimed).push_back(block);
+    }
+    const std::function<void(std::size_t)> claim = [&](std::size_t count) {
+      if (count == 0) {
+        try {
+          bytes = read_piece(packs_, piece, page_cache);
+        } catch (const Error&) {
+          // Then each block is read by itself, and what is wrong is told of the right one.
+        }
+        return;
+      }
+      const BlockRef& block = *claimed[count - 1];
+      bool went_on = false;
+      const auto decode_now = [&] {
+        went_on = true;
+        claim(count - 1);
+        const Bytes record = bytes.empty() ? bytes : piece.record_in(bytes, block);
+        return std::make_shared<const Buffer>(
+            naming(block, [&] { return decoded(block, record, Sharing::shared); }));
+      };
+      try {
+        cache_.load(block.id, decode_now, {block.depth, 0});
+      } catch (const std::exception&) {
+        // Who reads the block meets the same failure.
+      }
+      if (!went_on) claim(count - 1);
+    };
+    claim(claimed.size());
+    for (const BlockRef* block : others) {
       try {
         load(*block, UINT_MAX, bytes.empty() ? bytes : piece.record_in(bytes, *block));
       } catch (const std::exception&) {
-        // Who reads the block meets the same failure.
+        // As above.
       }
     }
   }
