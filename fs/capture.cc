@@ -1,5 +1,8 @@
 #include "fs/capture.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "base/clock.h"
@@ -40,6 +43,7 @@ Capture::Capture(Repository& repository, Settings settings)
   drop_unused_staging();
   repository_.staging().on_full([this] { save_all(Durability::later); });
   threads_.emplace_back([this] { commit_jobs(); });
+  threads_.emplace_back([this] { hash_ahead(); });
   threads_.emplace_back([this] { pack(); });
   threads_.emplace_back([this] { watch(); });
 }
@@ -311,6 +315,7 @@ void Capture::watch() {
       if (shared->stopping) return;
     }
     try {
+      take_unhashed();
       cut_settled();
       save_all(Durability::later);
     } catch (const std::exception& error) {
@@ -333,6 +338,40 @@ void Capture::cut_settled() {
     working->cut("", "", [&](std::optional<Cut> cut, std::uint64_t stamp) {
       if (cut) submit(working->branch(), std::move(cut), stamp);
     });
+  }
+}
+
+void Capture::take_unhashed() {
+  std::vector<std::shared_ptr<StagedFile>> files;
+  for (const auto& working : branches()) {
+    for (auto& file : working->take_unhashed()) files.push_back(std::move(file));
+  }
+  if (files.empty()) return;
+  auto shared = shared_.lock();
+  for (auto& file : files) shared->unhashed.push_back(std::move(file));
+  wake_hash_.notify_one();
+}
+
+// While a branch settles: a commit then finds hashed, and on disk, what was written long enough before it.
+void Capture::hash_ahead() {
+  // Of this thread alone: Linux has a priority for each.
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 19);
+  for (;;) {
+    std::shared_ptr<StagedFile> file;
+    {
+      auto shared = shared_.lock();
+      shared.wait(wake_hash_, [&] { return !shared->unhashed.empty() || shared->stopping; });
+      if (shared->stopping) return;
+      file = std::move(shared->unhashed.front());
+      shared->unhashed.pop_front();
+    }
+    try {
+      // Nobody else holds what was removed or written over meanwhile.
+      while (!stop_packing_ && file.use_count() > 1 && file->hash().advance(*file)) {
+      }
+    } catch (const std::exception& error) {
+      log(Level::warning, cat("hashing ahead: ", error.what()));  // the commit tells why
+    }
   }
 }
 
@@ -405,6 +444,7 @@ void Capture::stop() {
   shared_.lock()->stopping = true;
   wake_stop_.notify_all();
   wake_commit_.notify_all();
+  wake_hash_.notify_all();
   wake_pack_.notify_all();
   threads_.clear();
   try {
