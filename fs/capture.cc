@@ -1,8 +1,5 @@
 #include "fs/capture.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "base/clock.h"
@@ -11,9 +8,7 @@
 #include "base/log.h"
 #include "index/commit_rows.h"
 #include "index/content_rows.h"
-#include "index/rebase.h"
 #include "index/refs.h"
-#include "index/similarity.h"
 #include "index/staged_rows.h"
 #include "index/working_rows.h"
 
@@ -22,18 +17,11 @@ namespace {
 
 constexpr auto watch_interval = std::chrono::milliseconds(100);
 constexpr auto retry_interval = std::chrono::seconds(3);
-constexpr auto improve_interval = std::chrono::seconds(1);
-
-void tell_of(const Rebased& rebased) {
-  if (rebased.blocks == 0) return;
-  log(Level::info, cat("rebased ", rebased.contents, " contents that are read often: ",
-                       rebased.blocks, " blocks in ", rebased.stored_bytes, " bytes"));
-}
 
 }  // namespace
 
 Capture::Capture(Repository& repository, Settings settings)
-    : repository_(repository), settings_(settings), pool_(2) {
+    : repository_(repository), settings_(settings), pool_(background_pool(2)) {
   const auto refs = repository_.catalog().read([](Database& database) { return all_refs(database); });
   for (const Ref& ref : refs) {
     if (ref.kind != RefKind::branch) continue;
@@ -249,64 +237,6 @@ void Capture::after_commit(const Job& job, const Committed& committed) {
   }
 }
 
-void Capture::pack() {
-  for (;;) {
-    {
-      auto shared = shared_.lock();
-      shared.wait_for(wake_pack_, improve_interval,
-                      [&] { return shared->pack_wanted || shared->stopping; });
-      if (shared->stopping) return;
-      if (shared->pack_wanted) {
-        shared->pack_wanted = false;
-        shared->packing = true;
-      }
-    }
-    if (!shared_.lock()->packing) {
-      improve();
-      continue;
-    }
-    bool failed = false;
-    all_sketched_ = false;
-    try {
-      const std::int64_t started = steady_ms();
-      const Packed packed = pack_pending(repository_, pool_, stop_packing_);
-      if (packed.contents > 0) {
-        log(Level::info, cat("packed ", packed.contents, " contents, ", packed.plain_bytes,
-                             " bytes in ", packed.stored_bytes, ", ", steady_ms() - started, " ms"));
-      }
-      for (const auto& working : branches()) working->after_packed();
-    } catch (const std::exception& error) {
-      failed = true;
-      log(Level::error, cat("packing: ", error.what()));
-      shared_.lock()->last_error = cat("packing: ", error.what());
-    }
-    auto shared = shared_.lock();
-    shared->packing = false;
-    idle_.notify_all();
-    if (!failed) continue;
-    shared->pack_wanted = true;
-    shared.wait_for(wake_pack_, retry_interval, [&] { return shared->stopping; });
-  }
-}
-
-// While there is nothing to pack: what makes later reads or packs better, and may fail without harm.
-void Capture::improve() {
-  const auto pack_wanted = [this] { return stop_packing_ || shared_.lock()->pack_wanted; };
-  try {
-    while (!all_sketched_) {
-      if (pack_wanted()) return;
-      all_sketched_ = !sketch_missing(repository_, stop_packing_);
-    }
-    if (pack_wanted()) return;
-    if (settings_.rebase) tell_of(rebase_hot(repository_, pool_, stop_packing_));
-    improve_error_.clear();
-  } catch (const std::exception& error) {
-    // It is tried again soon, and may fail for long in the same way.
-    if (improve_error_ != error.what()) log(Level::error, cat("improving what is packed: ", error.what()));
-    improve_error_ = error.what();
-  }
-}
-
 void Capture::watch() {
   for (;;) {
     {
@@ -338,40 +268,6 @@ void Capture::cut_settled() {
     working->cut("", "", [&](std::optional<Cut> cut, std::uint64_t stamp) {
       if (cut) submit(working->branch(), std::move(cut), stamp);
     });
-  }
-}
-
-void Capture::take_unhashed() {
-  std::vector<std::shared_ptr<StagedFile>> files;
-  for (const auto& working : branches()) {
-    for (auto& file : working->take_unhashed()) files.push_back(std::move(file));
-  }
-  if (files.empty()) return;
-  auto shared = shared_.lock();
-  for (auto& file : files) shared->unhashed.push_back(std::move(file));
-  wake_hash_.notify_one();
-}
-
-// While a branch settles: a commit then finds hashed, and on disk, what was written long enough before it.
-void Capture::hash_ahead() {
-  // Of this thread alone: Linux has a priority for each.
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 19);
-  for (;;) {
-    std::shared_ptr<StagedFile> file;
-    {
-      auto shared = shared_.lock();
-      shared.wait(wake_hash_, [&] { return !shared->unhashed.empty() || shared->stopping; });
-      if (shared->stopping) return;
-      file = std::move(shared->unhashed.front());
-      shared->unhashed.pop_front();
-    }
-    try {
-      // Nobody else holds what was removed or written over meanwhile.
-      while (!stop_packing_ && file.use_count() > 1 && file->hash().advance(*file)) {
-      }
-    } catch (const std::exception& error) {
-      log(Level::warning, cat("hashing ahead: ", error.what()));  // the commit tells why
-    }
   }
 }
 
@@ -447,6 +343,7 @@ void Capture::stop() {
   wake_hash_.notify_all();
   wake_pack_.notify_all();
   threads_.clear();
+  shared_.lock()->unhashed.clear();
   try {
     save_all(Durability::now);
   } catch (const std::exception& error) {

@@ -73,24 +73,28 @@ class Capture {
     std::string last_error;
   };
 
+  // capture.cc
   void watch();
   void commit_jobs();
   bool run(Job& job);
   void after_commit(const Job& job, const Committed& committed);
   static void await_releases(Working& working);
   Committing submit(const std::string& branch, std::optional<Cut> cut, std::uint64_t stamp);
-  void take_unhashed();
-  void hash_ahead();
-  void pack();
-  void improve();
   void cut_settled();
   void drop_unused_staging();
   CutRules rules_for(const std::string& branch);
   std::shared_ptr<Working> open_branch(const std::string& name);
 
+  // capture_background.cc
+  static std::unique_ptr<Pool> background_pool(unsigned threads);
+  void take_unhashed();
+  void hash_ahead();
+  void pack();
+  void improve();
+
   Repository& repository_;
   Settings settings_;
-  Pool pool_;
+  std::unique_ptr<Pool> pool_;  // encodes
   Guarded<Shared> shared_;
   std::mutex saving_;  // one save_all() at a time; taken before any other lock
   std::condition_variable wake_stop_, wake_commit_, wake_hash_, wake_pack_, idle_;
