@@ -63,10 +63,15 @@ Working::Node& Working::add(Folders& all, Kind kind, mode_t mode, const Caller& 
   return all.nodes.emplace(static_cast<std::uint64_t>(made.id), std::move(made)).first->second;
 }
 
-void Working::put_entry(Folders& all, Node& parent, std::string_view name, Node& child) {
+void Working::add_name(Node& parent, std::string_view name, Node& child) {
   const auto entry = parent.entries.emplace(name, child.id).first;
   child.names.push_back({parent.id, entry->first});
+  if (has_model_name(name)) ++child.model_names;
   if (child.kind == Kind::folder) ++parent.folders;
+}
+
+void Working::put_entry(Folders& all, Node& parent, std::string_view name, Node& child) {
+  add_name(parent, name, child);
   all.dirty.entries.emplace(parent.id, name);
   names_changed(all, parent, name, child);
   // A name that counts may be the first one of bytes that were completed under a temporary name: no cut made
@@ -84,6 +89,7 @@ void Working::drop_entry(Folders& all, Node& parent, std::string_view name, Node
   std::erase_if(child.names, [&](const Name& one) {
     return one.parent == parent.id && one.text == name;
   });
+  if (has_model_name(name)) --child.model_names;
   parent.entries.erase(parent.entries.find(name));
   if (child.kind == Kind::folder) --parent.folders;
   child.ctime_ns = now_ns();

@@ -157,6 +157,7 @@ class Working : public std::enable_shared_from_this<Working> {
     std::string target;
     Xattrs xattrs;
     std::vector<Name> names;       // all of its names
+    std::uint64_t model_names = 0;  // of them, those a model has
     std::uint64_t lookups = 0;     // the kernel's
     std::uint64_t changed = 0;     // folders: stamp of the last change below
     std::optional<TreeId> tree;    // folders: the tree it equals
@@ -206,6 +207,7 @@ class Working : public std::enable_shared_from_this<Working> {
   static mode_t type_of(const Node& node) noexcept;  // S_IFREG and so on
   NodeId next_id(Folders& all) const;
   Node& add(Folders& all, Kind kind, mode_t mode, const Caller& caller, const Node& parent);
+  static void add_name(Node& parent, std::string_view name, Node& child);
   void put_entry(Folders& all, Node& parent, std::string_view name, Node& child);
   void drop_entry(Folders& all, Node& parent, std::string_view name, Node& child);
   void drop_if_unused(Folders& all, NodeId id);
@@ -228,6 +230,7 @@ class Working : public std::enable_shared_from_this<Working> {
   void wrote(Folders& all, Node& file);
   std::shared_ptr<const ByteSource> open_bytes(const Version& version);
   StagedBase base_of(const Version& version);
+  static bool has_model_name(std::string_view name);
   static bool is_model(const Node& file);
 
   // working_cut.cc

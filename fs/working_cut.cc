@@ -12,7 +12,9 @@ namespace {
 constexpr std::uint64_t model_bytes_min = 1 << 20;
 constexpr std::uint64_t hashed_ahead_min = 4 << 20;
 
-bool has_model_name(std::string_view name) {
+}  // namespace
+
+bool Working::has_model_name(std::string_view name) {
   for (const std::string_view end : {".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".npy",
                                      ".npz", ".h5", ".hdf5", ".onnx", ".distcp"}) {
     if (name.ends_with(end)) return true;
@@ -20,14 +22,11 @@ bool has_model_name(std::string_view name) {
   return false;
 }
 
-}  // namespace
-
 bool Working::is_model(const Node& file) {
   if (file.kind != Kind::file) return false;
   if (file.file.is_tensors || file.file.current.size >= model_bytes_min) return true;
   if (file.file.complete && file.file.complete->size >= model_bytes_min) return true;
-  return std::any_of(file.names.begin(), file.names.end(),
-                     [](const Name& name) { return has_model_name(name.text); });
+  return file.model_names > 0;
 }
 
 bool Working::is_uncut_model(const Node& file) {

@@ -87,9 +87,7 @@ void Working::load_rows(Folders& all, Database& database) {
       log(Level::error, cat("branch ", branch_, ": ", row.name, " is lost"));
       continue;
     }
-    const auto entry = parent->second.entries.emplace(row.name, row.node).first;
-    child->second.names.push_back({row.parent, entry->first});
-    if (child->second.kind == Kind::folder) ++parent->second.folders;
+    add_name(parent->second, row.name, child->second);
   }
   if (!lost.empty()) node(all, root_).tree.reset();
   // Files that had no name any more when the process ended.
@@ -151,10 +149,8 @@ void Working::load_tree(Folders& all, NodeId folder_id, const TreeId& id) {
     all.dirty.nodes.insert(child);
     all.dirty.entries.emplace(folder_id, entry.name);
     Node& added = all.nodes.emplace(static_cast<std::uint64_t>(child), std::move(of)).first->second;
-    Node& parent = node(all, folder_id);
-    added.names.push_back({folder_id, parent.entries.emplace(entry.name, child).first->first});
+    add_name(node(all, folder_id), entry.name, added);
     if (entry.kind != Kind::folder) continue;
-    ++parent.folders;
     load_tree(all, child, entry.tree);
   }
 }
