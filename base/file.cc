@@ -82,6 +82,11 @@ void write_fully(const Fd& fd, std::uint64_t offset, Bytes from) {
   }
 }
 
+void start_writing(const Fd& fd, Range range) noexcept {
+  static_cast<void>(::sync_file_range(fd.get(), static_cast<off64_t>(range.offset),
+                                      static_cast<off64_t>(range.length), SYNC_FILE_RANGE_WRITE));
+}
+
 void sync_file(const Fd& fd) {
   if (::fdatasync(fd.get()) != 0) fail_errno(errno, cat("cannot sync ", path_of(fd)));
 }

@@ -42,6 +42,8 @@ std::size_t read_some(const Fd& fd, std::uint64_t offset, MutableBytes to);
 
 void write_fully(const Fd& fd, std::uint64_t offset, Bytes from);
 
+// Asks the kernel to begin writing that part of the file to the disk; no more than a hint.
+void start_writing(const Fd& fd, Range range) noexcept;
 void sync_file(const Fd& fd);    // fdatasync
 void sync_folder(const stdfs::path& folder);
 

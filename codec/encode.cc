@@ -16,6 +16,9 @@ constexpr std::size_t planes_min = 64;   // shorter blocks do not pay for the en
 constexpr std::size_t exact_max = 8192;  // up to this, a delta is compared with what it replaces
 constexpr double rows_worth = 0.3;       // the same for whole numbers: planes find most of them
 constexpr double doubt = 0.03;           // an estimate may be that wrong
+constexpr std::size_t advised_min = 32 << 10;  // shorter blocks are soon looked at
+constexpr double repeats_matter = 0.75;  // from this share on, a delta may not be worth it where they are
+constexpr double alike = 1.15;           // blocks that come out so near to one another are alike
 
 std::size_t pattern_of(Bytes plain) {
   for (const std::size_t period : {1U, 2U, 4U, 8U}) {
@@ -64,20 +67,22 @@ Plan plan_bytes(Bytes plain) {
   return plan;
 }
 
+bool is_number(Dtype dtype) { return dtype != Dtype::opaque && dtype != Dtype::quantised; }
+
 Plan plan_of(Bytes plain, Dtype dtype) {
-  const bool bytes = dtype == Dtype::opaque || dtype == Dtype::quantised;
-  return bytes ? plan_bytes(plain) : plan_numbers(dtype);
+  return is_number(dtype) ? plan_numbers(dtype) : plan_bytes(plain);
 }
 
 // The form without a base.
-EncodedBlock encode_alone(Bytes plain, Dtype dtype) {
+EncodedBlock encode_alone(Bytes plain, Dtype dtype, PlaneGuesses* guesses = nullptr) {
   const Plan plan = plan_of(plain, dtype);
+  if (!is_number(dtype)) guesses = nullptr;  // each block has its own shape
   EncodedBlock best{Encoding::raw, {}};
   std::size_t best_length = plain.size();
   double repeated = plan.search_only ? 1 : 0;
   if (!plan.is_noise && !plan.search_only && plain.size() >= planes_min) {
     Buffer payload;
-    if (append_planes(payload, plain, plan.shape, plain.size(), &repeated) &&
+    if (append_planes(payload, plain, plan.shape, plain.size(), &repeated, guesses) &&
         is_better(payload.size(), best_length)) {
       best_length = payload.size();
       best = {Encoding::planes, std::move(payload)};
@@ -104,39 +109,95 @@ double length_alone(Bytes plain, Dtype dtype) {
   return bits_as_planes(sample.first(length), shape) / 8 * static_cast<double>(plain.size());
 }
 
-enum class Verdict { delta, alone, unclear };
-
-Verdict compare(double delta, double alone) {
-  if (delta < (delta_worth - doubt) * alone) return Verdict::delta;
-  if (delta > (delta_worth + doubt) * alone) return Verdict::alone;
-  return Verdict::unclear;
-}
-
 }  // namespace
 
-EncodedBlock encode(Bytes plain, Dtype dtype, Bytes base) {
+BlockEncoder::BlockEncoder(Bytes plain, Dtype dtype, EncodeAdvice* advice)
+    : plain_(plain),
+      dtype_(dtype),
+      advice_(plain.size() > advised_min ? advice : nullptr),
+      period_(pattern_of(plain)) {
   expects(plain.size() <= block_size_max, "a block is at most a block long");
-  expects(base.empty() || base.size() == plain.size(), "a base is as long as its block");
-  if (const std::size_t period = pattern_of(plain); period != 0) {
-    const auto end = plain.begin() + static_cast<std::ptrdiff_t>(period);
-    return {Encoding::fill, Buffer(plain.begin(), end)};
-  }
-  if (base.empty() || plain.empty()) return encode_alone(plain, dtype);
+}
 
-  const double alone_guess = length_alone(plain, dtype);
-  const double wanted = (delta_worth - doubt) * alone_guess;
-  const auto choice = choose_delta(plain, base, dtype, wanted);
-  if (!choice) return encode_alone(plain, dtype);
-  const bool exactly = plain.size() <= exact_max;
-  const Verdict verdict = exactly ? Verdict::unclear : compare(choice->length, alone_guess);
-  if (verdict == Verdict::alone) return encode_alone(plain, dtype);
-  EncodedBlock delta{Encoding::delta, encode_delta(plain, base, dtype, *choice)};
-  const auto length = static_cast<double>(delta.payload.size());
-  // What came out decides, where the estimates were too near to one another or wrong.
-  if (!exactly && compare(length, alone_guess) == Verdict::delta) return delta;
-  EncodedBlock alone = encode_alone(plain, dtype);
-  if (length <= delta_worth * static_cast<double>(alone.payload.size())) return delta;
-  return alone;
+std::optional<Buffer> BlockEncoder::against(Bytes base, double worth) {
+  expects(base.size() == plain_.size(), "a base is as long as its block");
+  if (period_ != 0 || plain_.empty()) return std::nullopt;
+  const std::size_t number = bases_tried_++;
+  const bool is_advised = advice_ != nullptr && number < EncodeAdvice::bases_max;
+  if (!is_advised) return searched(nullptr, base, worth);
+  EncodeAdvice::Base& known = advice_->bases_[number];
+  if (known.is_known) {
+    if (!known.is_worth) return std::nullopt;
+    if (auto payload = as_advised(known, base, worth)) return payload;
+  }
+  return searched(&known, base, worth);
+}
+
+bool BlockEncoder::skips_base() noexcept {
+  if (advice_ == nullptr || bases_tried_ >= EncodeAdvice::bases_max) return false;
+  const EncodeAdvice::Base& known = advice_->bases_[bases_tried_];
+  const bool skips = known.is_known && !known.is_worth;
+  bases_tried_ += skips;
+  return skips;
+}
+
+// Nothing when it does not come out as the block before.
+std::optional<Buffer> BlockEncoder::as_advised(EncodeAdvice::Base& known, Bytes base,
+                                               double worth) {
+  Buffer payload = encode_delta(plain_, base, dtype_, known.choice, &known.planes);
+  const double rate = static_cast<double>(payload.size()) / static_cast<double>(plain_.size());
+  const bool is_like = rate < alike * known.rate && known.rate < alike * rate;
+  if (!is_like || rate > worth * advice_->alone_) return std::nullopt;
+  return payload;
+}
+
+std::optional<Buffer> BlockEncoder::searched(EncodeAdvice::Base* known, Bytes base,
+                                             double worth) {
+  if (known != nullptr) *known = {};
+  if (alone_guess_ == 0) alone_guess_ = length_alone(plain_, dtype_);
+  const double length_max = worth * alone_guess_;
+  const double length_doubt = doubt * alone_guess_;
+  const auto choice = choose_delta(plain_, base, dtype_, length_max - length_doubt);
+  // Estimates of the form without a base do not see repetitions.
+  const bool exactly = choice && (plain_.size() <= exact_max ||
+                                  (choice->length > repeats_matter * alone_guess_ &&
+                                   estimate(plain_).repeated > repeats_worth));
+  if (known != nullptr && choice) {
+    advice_->alone_ = alone_guess_ / static_cast<double>(plain_.size());
+    known->is_known = !exactly && choice->length > length_max + length_doubt;
+  }
+  if (!choice || (choice->length > length_max && !exactly)) return std::nullopt;
+  PlaneGuesses guesses;
+  Buffer payload = encode_delta(plain_, base, dtype_, *choice, &guesses);
+  const auto length = static_cast<double>(payload.size());
+  if (exactly) {
+    if (!alone_) alone_ = encode_alone(plain_, dtype_);
+    if (length > worth * static_cast<double>(alone_->payload.size())) return std::nullopt;
+    return payload;
+  }
+  // What came out decides, where the estimates were wrong.
+  if (length > length_max) return std::nullopt;
+  if (known != nullptr && length < length_max - length_doubt) {
+    *known = {true, true, *choice, length / static_cast<double>(plain_.size()), guesses};
+  }
+  return payload;
+}
+
+EncodedBlock BlockEncoder::alone() {
+  if (period_ != 0) {
+    const auto end = plain_.begin() + static_cast<std::ptrdiff_t>(period_);
+    return {Encoding::fill, Buffer(plain_.begin(), end)};
+  }
+  if (alone_) return *std::move(alone_);
+  return encode_alone(plain_, dtype_, advice_ == nullptr ? nullptr : &advice_->planes_);
+}
+
+EncodedBlock encode(Bytes plain, Dtype dtype, Bytes base) {
+  BlockEncoder encoder(plain, dtype);
+  if (!base.empty()) {
+    if (auto payload = encoder.against(base)) return {Encoding::delta, *std::move(payload)};
+  }
+  return encoder.alone();
 }
 
 }  // namespace wfs

@@ -257,14 +257,16 @@ Buffer encode_groups(Bytes plain, Bytes base, std::vector<std::uint8_t> classes,
   return payload;
 }
 
-Buffer encode_planes_of_differences(Bytes plain, Bytes base, unsigned width) {
+Buffer encode_planes_of_differences(Bytes plain, Bytes base, unsigned width,
+                                    PlaneGuesses* guesses) {
   Buffer& differences = encode_scratch().other;
   const auto to = MutableBytes(differences).first(plain.size());
   subtract(plain, base, width, to);
   Buffer payload;
   append_le(payload, static_cast<std::uint8_t>(DeltaForm::planes));
   append_le(payload, static_cast<std::uint8_t>(width));
-  append_planes(payload, to, {width, Rotation::none}, 2 * plain.size() + 256);
+  append_planes(payload, to, {width, Rotation::none}, 2 * plain.size() + 256, nullptr,
+                guesses);
   return payload;
 }
 
@@ -288,12 +290,13 @@ std::optional<DeltaChoice> choose_delta(Bytes plain, Bytes base, Dtype dtype, do
   return choice;
 }
 
-Buffer encode_delta(Bytes plain, Bytes base, Dtype dtype, const DeltaChoice& choice) {
+Buffer encode_delta(Bytes plain, Bytes base, Dtype dtype, const DeltaChoice& choice,
+                    PlaneGuesses* guesses) {
   switch (choice.form) {
     case DeltaForm::tokens:
       return encode_tokens(plain, base, choice.tokens);
     case DeltaForm::planes:
-      return encode_planes_of_differences(plain, base, choice.width);
+      return encode_planes_of_differences(plain, base, choice.width, guesses);
     case DeltaForm::groups:
       return encode_groups(plain, base, group_classes_of(dtype), choice.operation);
   }

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "codec/delta.h"
 #include "codec/delta_window.h"
+#include "codec/encode_planes.h"
 #include "codec/tensor.h"
 
 namespace wfs {
@@ -24,7 +25,8 @@ struct DeltaChoice {
 // Requires: equal lengths of at most a block.
 std::optional<DeltaChoice> choose_delta(Bytes plain, Bytes base, Dtype dtype, double wanted);
 
-// The payload. Requires: the choice is of these bytes.
-Buffer encode_delta(Bytes plain, Bytes base, Dtype dtype, const DeltaChoice& choice);
+// The payload. The choice is of these bytes, or of a neighbour's; `guesses` as for append_planes().
+Buffer encode_delta(Bytes plain, Bytes base, Dtype dtype, const DeltaChoice& choice,
+                    PlaneGuesses* guesses = nullptr);
 
 }  // namespace wfs

@@ -42,7 +42,7 @@ void try_search(CodedPlane& coded, MutableBytes to) {
   coded.stored = to.first(length);
 }
 
-CodedPlane code_plane(Bytes plane, MutableBytes to, double& repeated) {
+CodedPlane code_plane(Bytes plane, MutableBytes to, Estimate* guess, bool is_known) {
   CodedPlane coded;
   coded.plane = plane;
   coded.stored = plane;
@@ -53,10 +53,9 @@ CodedPlane code_plane(Bytes plane, MutableBytes to, double& repeated) {
     coded.length = 1;
     return coded;
   }
-  const Estimate guess = estimate(plane);
-  repeated = std::min(repeated, guess.repeated);
-  if (guess.bits < noise_bits) try_range_coding(coded);
-  if (guess.repeated > repeats_worth) try_search(coded, to);
+  if (!is_known) *guess = estimate(plane);
+  if (guess->bits < noise_bits) try_range_coding(coded);
+  if (guess->repeated > repeats_worth) try_search(coded, to);
   return coded;
 }
 
@@ -86,7 +85,9 @@ void push_planes(std::span<const CodedPlane> planes, EncodeScratch& memory) {
 }  // namespace
 
 bool append_planes(Buffer& to, Bytes plain, PlaneShape shape, std::size_t length_max,
-                   double* repeated) {
+                   double* repeated, PlaneGuesses* guesses) {
+  PlaneGuesses own;
+  if (guesses == nullptr) guesses = &own;
   EncodeScratch& memory = encode_scratch();
   const std::size_t count = plain.size() / shape.width;
   Bytes planes = plain.first(count * shape.width);
@@ -97,12 +98,20 @@ bool append_planes(Buffer& to, Bytes plain, PlaneShape shape, std::size_t length
   }
   std::array<CodedPlane, planes_width_max> all;
   const std::span<CodedPlane> coded(all.data(), shape.width);
-  double repeats = 1;
+  double fewest = 1;
+  bool all_known = true;
   for (unsigned k = 0; k < shape.width; ++k) {
     coded[k] = code_plane(planes.subspan(k * count, count),
-                          MutableBytes(memory.coded).subspan(k * count, count), repeats);
+                          MutableBytes(memory.coded).subspan(k * count, count), &guesses->of[k],
+                          guesses->are_known);
+    if (coded[k].form == PlaneForm::fill) {
+      all_known = false;
+    } else {
+      fewest = std::min(fewest, guesses->of[k].repeated);
+    }
   }
-  if (repeated != nullptr) *repeated = repeats;
+  guesses->are_known = guesses->are_known || all_known;
+  if (repeated != nullptr) *repeated = fewest;
   const bool streams = streams_pay(coded);
   if (streams) push_planes(coded, memory);
 

@@ -13,6 +13,8 @@ namespace {
 
 constexpr double forever_seconds = 365.0 * 86400;
 constexpr double short_seconds = 1;
+// All changes go through the kernel, which knows what each may have touched.
+constexpr double working_seconds = 60;
 
 }  // namespace
 
@@ -28,20 +30,38 @@ Attributes FileSystem::generated(Ino ino, mode_t mode, std::uint64_t links,
   return attributes;
 }
 
+// The kernel asks again for every path it walks when this expires at once.
+AttributesReply FileSystem::top_attributes() {
+  if (commits_only()) {
+    // The kernel keeps the listing until the time changes: it is that of the last change of a name.
+    const auto changed = repository_.catalog().read(
+        [](Database& database) { return last_ref_change(database); });
+    return {generated(root_ino, S_IFDIR | 0555, 2, changed.value_or(0)), short_seconds};
+  }
+  const auto newest =
+      repository_.catalog().read([](Database& database) { return newest_commit(database); });
+  const auto links = 2 + capture_->branches().size();
+  return {generated(root_ino, S_IFDIR | 0755, links, newest ? newest->commit.time_ns : 0),
+          short_seconds};
+}
+
+// Written out when it is opened; read without being opened, its size has to be right before.
+AttributesReply FileSystem::text_attributes(Ino file) {
+  if (!commits_only()) return {generated(file, S_IFREG | 0444, 1, now_ns()), 0};
+  const KeptText kept = kept_text(file, Fresh::yes);
+  Attributes found = generated(file, S_IFREG | 0444, 1, kept.mtime_ns);
+  found.size = kept.text.size();
+  return {found, short_seconds};
+}
+
 AttributesReply FileSystem::attributes(Ino ino) {
   switch (place_of(ino)) {
-    case Place::top: {
-      const auto newest =
-          repository_.catalog().read([](Database& database) { return newest_commit(database); });
-      const auto links = 2 + capture_.branches().size();
-      // The kernel asks again for every path it walks when this expires at once.
-      return {generated(ino, S_IFDIR | 0755, links, newest ? newest->commit.time_ns : 0),
-              short_seconds};
-    }
+    case Place::top:
+      return top_attributes();
     case Place::control_folder:
       return {generated(ino, S_IFDIR | 0555, 2, now_ns()), short_seconds};
     case Place::control_file:
-      return {generated(ino, S_IFREG | 0444, 1, now_ns()), 0};
+      return text_attributes(ino);
     case Place::commit:
       return {snapshots_.attributes(*snapshots_.find(ino)), forever_seconds};
     case Place::link: {
@@ -54,11 +74,11 @@ AttributesReply FileSystem::attributes(Ino ino) {
     case Place::working:
       break;
   }
-  return {working(ino)->attributes(node_of(ino)), short_seconds};
+  return {working(ino)->attributes(node_of(ino)), working_seconds};
 }
 
 AttributesReply FileSystem::change(Ino ino, const AttributeChanges& changes) {
-  return {changeable(ino)->change(node_of(ino), changes), short_seconds};
+  return {changeable(ino)->change(node_of(ino), changes), working_seconds};
 }
 
 std::string FileSystem::target_of(Ino symlink) {

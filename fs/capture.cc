@@ -21,7 +21,7 @@ constexpr auto retry_interval = std::chrono::seconds(3);
 }  // namespace
 
 Capture::Capture(Repository& repository, Settings settings)
-    : repository_(repository), settings_(settings), pool_(background_pool(2)) {
+    : repository_(repository), settings_(settings) {
   const auto refs = repository_.catalog().read([](Database& database) { return all_refs(database); });
   for (const Ref& ref : refs) {
     if (ref.kind != RefKind::branch) continue;

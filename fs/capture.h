@@ -86,15 +86,13 @@ class Capture {
   std::shared_ptr<Working> open_branch(const std::string& name);
 
   // capture_background.cc
-  static std::unique_ptr<Pool> background_pool(unsigned threads);
   void take_unhashed();
   void hash_ahead();
   void pack();
-  void improve();
+  void improve(Pool& pool);
 
   Repository& repository_;
   Settings settings_;
-  std::unique_ptr<Pool> pool_;  // encodes
   Guarded<Shared> shared_;
   std::mutex saving_;  // one save_all() at a time; taken before any other lock
   std::condition_variable wake_stop_, wake_commit_, wake_hash_, wake_pack_, idle_;

@@ -1,10 +1,10 @@
 // What capture does in the background: hashing ahead of commits, and packing after them.
-#include <sys/resource.h>
-#include <unistd.h>
+#include <algorithm>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/priority.h"
 #include "fs/capture.h"
 #include "index/rebase.h"
 #include "index/similarity.h"
@@ -14,10 +14,7 @@ namespace {
 
 constexpr auto retry_interval = std::chrono::seconds(3);
 constexpr auto improve_interval = std::chrono::seconds(1);
-
-// Behind whoever computes or writes just now, but not behind everybody: what waits for it is to find it done.
-// Of the calling thread alone, and of those it makes: Linux has a priority for each.
-void step_back() noexcept { ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 5); }
+constexpr unsigned pack_threads_max = 16;
 
 void tell_of(const Rebased& rebased) {
   if (rebased.blocks == 0) return;
@@ -26,15 +23,6 @@ void tell_of(const Rebased& rebased) {
 }
 
 }  // namespace
-
-std::unique_ptr<Pool> Capture::background_pool(unsigned threads) {
-  std::unique_ptr<Pool> pool;
-  std::jthread([&] {
-    step_back();
-    pool = std::make_unique<Pool>(threads);
-  }).join();
-  return pool;
-}
 
 void Capture::take_unhashed() {
   std::vector<std::shared_ptr<StagedFile>> files;
@@ -49,7 +37,8 @@ void Capture::take_unhashed() {
 
 // While a branch settles: a commit then finds hashed, and on disk, what was written long enough before it.
 void Capture::hash_ahead() {
-  step_back();
+  // A commit is to find it done.
+  lower_priority(Priority::background);
   for (;;) {
     std::shared_ptr<StagedFile> file;
     {
@@ -71,6 +60,8 @@ void Capture::hash_ahead() {
 }
 
 void Capture::pack() {
+  lower_priority(Priority::background);
+  Pool pool(std::clamp(std::thread::hardware_concurrency(), 2u, pack_threads_max));
   for (;;) {
     {
       auto shared = shared_.lock();
@@ -83,14 +74,14 @@ void Capture::pack() {
       }
     }
     if (!shared_.lock()->packing) {
-      improve();
+      improve(pool);
       continue;
     }
     bool failed = false;
     all_sketched_ = false;
     try {
       const std::int64_t started = steady_ms();
-      const Packed packed = pack_pending(repository_, *pool_, stop_packing_);
+      const Packed packed = pack_pending(repository_, pool, stop_packing_);
       if (packed.contents > 0) {
         log(Level::info, cat("packed ", packed.contents, " contents, ", packed.plain_bytes,
                              " bytes in ", packed.stored_bytes, ", ", steady_ms() - started, " ms"));
@@ -111,7 +102,7 @@ void Capture::pack() {
 }
 
 // While there is nothing to pack: what makes later reads or packs better, and may fail without harm.
-void Capture::improve() {
+void Capture::improve(Pool& pool) {
   const auto pack_wanted = [this] { return stop_packing_ || shared_.lock()->pack_wanted; };
   try {
     while (!all_sketched_) {
@@ -119,7 +110,7 @@ void Capture::improve() {
       all_sketched_ = !sketch_missing(repository_, stop_packing_);
     }
     if (pack_wanted()) return;
-    if (settings_.rebase) tell_of(rebase_hot(repository_, *pool_, stop_packing_));
+    if (settings_.rebase) tell_of(rebase_hot(repository_, pool, stop_packing_));
     improve_error_.clear();
   } catch (const std::exception& error) {
     // It is tried again soon, and may fail for long in the same way.

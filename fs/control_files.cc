@@ -1,6 +1,7 @@
 #include "fs/control_files.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -107,9 +108,11 @@ std::string ControlFiles::text(Ino ino) {
 }
 
 std::string ControlFiles::status() {
-  const auto state = capture_.status();
-  std::string text = cat("repository  ", repository_.path().native(), '\n');
-  for (const auto& working : capture_.branches()) {
+  std::string text = cat("repository  ", repository_.path().native(), '\n', "process     ",
+                         ::getpid(), '\n');
+  if (capture_ == nullptr) return text + "shows       commits only\n";
+  const auto state = capture_->status();
+  for (const auto& working : capture_->branches()) {
     const auto branch = working->state();
     const auto tip = repository_.catalog().read(
         [&](Database& database) { return find_ref(database, working->branch()); });
@@ -143,8 +146,10 @@ std::string ControlFiles::health() {
   std::string text;
   for (const std::string& line : repository_.blocks().damage())
     text += cat("damaged: ", line, '\n');
-  const auto state = capture_.status();
-  if (!state.last_error.empty()) text += cat("last error: ", state.last_error, '\n');
+  if (capture_ != nullptr) {
+    const auto state = capture_->status();
+    if (!state.last_error.empty()) text += cat("last error: ", state.last_error, '\n');
+  }
   text += repository_.catalog().read([](Database& database) {
     std::string suspicious;
     HealthWalk walk{database, {}, 0, {}};

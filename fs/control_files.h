@@ -17,7 +17,8 @@ class ControlFiles {
  public:
   static constexpr Ino folder_ino = 2;
 
-  ControlFiles(Repository& repository, Capture& capture)
+  // `capture` is null where there are commits only.
+  ControlFiles(Repository& repository, Capture* capture)
       : repository_(repository), capture_(capture) {}
 
   static bool is_file(Ino ino) noexcept;
@@ -34,7 +35,7 @@ class ControlFiles {
   std::string health();
 
   Repository& repository_;
-  Capture& capture_;
+  Capture* capture_;
 };
 
 }  // namespace wfs

@@ -74,6 +74,24 @@ Settings settings_of(const Repository& repository, const MountOptions& options) 
   return settings;
 }
 
+void serve_session(FileSystem& files, const MountOptions& options, const Settings& settings,
+                   const stdfs::path& folder, const stdfs::path& mountpoint,
+                   const std::function<void()>& on_ready) {
+  Readiness readiness(mountpoint, settings.read_ahead_kib, on_ready);
+  Session session{files, [&] { readiness.begun(); }};
+  Mount mount(session, mountpoint, folder,
+              options.allow_other ? Audience::everyone : Audience::owner);
+  mount.serve();
+}
+
+// Beside whoever writes the repository, and without ever writing to it.
+void serve_commits(const MountOptions& options, const stdfs::path& folder,
+                   const stdfs::path& mountpoint, const std::function<void()>& on_ready) {
+  Repository repository(folder, Repository::Access::read);
+  FileSystem files(repository, {::geteuid(), ::getegid()});
+  serve_session(files, options, settings_of(repository, options), folder, mountpoint, on_ready);
+}
+
 }  // namespace
 
 void serve_mount(const MountOptions& options, const std::function<void()>& on_ready) {
@@ -85,6 +103,7 @@ void serve_mount(const MountOptions& options, const std::function<void()>& on_re
   }
   const BlockedSignals blocked;
   ::umask(0);  // the kernel has taken each program's own umask off already
+  if (options.read_only) return serve_commits(options, folder, mountpoint, on_ready);
   Repository repository(folder, Repository::Access::write);
   const Settings settings = settings_of(repository, options);
   Capture capture(repository, settings);
@@ -92,11 +111,7 @@ void serve_mount(const MountOptions& options, const std::function<void()>& on_re
   repository.set_mount(mountpoint);
   {
     ControlServer control(repository, capture, files, mountpoint);
-    Readiness readiness(mountpoint, settings.read_ahead_kib, on_ready);
-    Session session{files, [&] { readiness.begun(); }};
-    Mount mount(session, mountpoint, folder,
-                options.allow_other ? Audience::everyone : Audience::owner);
-    mount.serve();
+    serve_session(files, options, settings, folder, mountpoint, on_ready);
     files.decoded().stop();  // nobody waits for a file to be decoded any more
   }
   capture.stop();

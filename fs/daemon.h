@@ -17,6 +17,7 @@ struct MountOptions {
   std::optional<double> settle_seconds;  // these replace the settings of the repository
   std::optional<CaptureMode> capture;
   std::optional<unsigned> read_ahead_kib;
+  bool read_only = false;    // commits only, beside whoever writes the repository
   bool allow_other = false;  // other users see the mount too
 };
 

@@ -10,9 +10,11 @@
 
 #include <sys/statvfs.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -24,6 +26,7 @@
 #include "fs/handles.h"
 #include "fs/links.h"
 #include "fs/passthrough.h"
+#include "fs/recent.h"
 #include "fs/snapshots.h"
 #include "fs/types.h"
 #include "index/decoded_files.h"
@@ -57,16 +60,22 @@ class FileSystem {
   static constexpr Ino root_ino = 1;
 
   FileSystem(Repository& repository, Capture& capture, Owner owner);
+  // Commits only: no branches, and nothing is changed. The repository may be open for reading.
+  FileSystem(Repository& repository, Owner owner);
   ~FileSystem();
 
   // Whether, and for which open files, the kernel reads decoded files by itself.
   Passthrough& passthrough() noexcept { return passthrough_; }
-  DecodedFiles& decoded() noexcept { return decoded_; }
+  // Requires: not commits_only().
+  DecodedFiles& decoded() noexcept { return *decoded_; }
+  bool commits_only() const noexcept { return capture_ == nullptr; }
 
   // lookup.cc
   std::optional<EntryReply> lookup(Ino folder, std::string_view name);
-  double absent_timeout_seconds(
-      Ino folder) const noexcept;  // how long an absent name may be remembered
+  // Each of `listed` again, as lookup() would find it; "." and ".." are passed over.
+  std::vector<std::optional<EntryReply>> look_up(Ino folder, std::span<const FolderEntry> listed);
+  // How long an absent name may be remembered.
+  double absent_timeout_seconds(Ino folder, std::string_view name) const noexcept;
   void forget(Ino ino, std::uint64_t lookups) noexcept;
 
   // attributes.cc
@@ -114,10 +123,14 @@ class FileSystem {
   // folders.cc
   FolderHandle* open_folder(Ino folder);
   void release_folder(FolderHandle* handle) noexcept;
-  // "." and "..", then the names. Reads them anew when `from_start`; the same list goes on
-  // otherwise.
-  Listing list(FolderHandle& handle, bool from_start);
+  // "." and "..", then the names. Reads them anew for number 0; else the list of that number goes
+  // on, also when the kernel has the number from another handle.
+  NumberedListing list(FolderHandle& handle, std::uint64_t number);
   void sync_folder(Ino folder);
+
+  // unopened.cc: reading without a handle, for a mount of commits only.
+  std::shared_ptr<Handle> unopened(Ino file);
+  NumberedListing list_unopened(Ino folder, std::uint64_t number);
 
   // xattrs.cc
   std::optional<std::string> xattr(Ino ino, std::string_view name);
@@ -150,28 +163,42 @@ class FileSystem {
                         std::string_view up, std::string_view path);
   static EntryReply working_reply(Attributes attributes);
 
+  enum class Fresh { yes, no };
+  KeptText kept_text(Ino file, Fresh fresh);
   Attributes generated(Ino ino, mode_t mode, std::uint64_t links, std::int64_t time_ns) const;
+  AttributesReply top_attributes();
+  AttributesReply text_attributes(Ino file);
   std::vector<FolderEntry> list_top();
+  Listing listing_of(Ino folder);
+  std::shared_ptr<const ByteSource> bytes_of(const ContentId& content);
+  std::unique_ptr<Handle> open_committed(Ino file);
   Handle* keep(std::unique_ptr<Handle> handle);
-  void want_decoded(const Handle& handle) noexcept;
+  void count_read(Handle& handle, const CommitHandle& commit, std::uint64_t length) noexcept;
   Created opened(EntryReply entry, OpenMode mode, const Caller& caller);
   std::unique_ptr<ReadAhead> ahead_of(Working& working, NodeId file);
   std::optional<std::string> tensors_of(const ContentId& content);
   std::optional<std::string> content_xattr(const ContentId& content, std::string_view name);
 
   Repository& repository_;
-  Capture& capture_;
+  Capture* capture_ = nullptr;  // null: commits only
   Owner owner_;
   Snapshots snapshots_;
   Links links_;
   ControlFiles control_files_;
   Passthrough passthrough_;
-  DecodedFiles decoded_;
+  std::optional<DecodedFiles> decoded_;
   Pool ahead_pool_;
   std::uint64_t ahead_max_;
   // Handles that nobody has released; what is left at the end is dropped with the file system.
   Guarded<std::unordered_map<const Handle*, std::unique_ptr<Handle>>> handles_;
   Guarded<std::unordered_map<const FolderHandle*, std::unique_ptr<FolderHandle>>> folder_handles_;
+  Recent<ContentId, const ByteSource> small_contents_{8192};
+  // Listings that the kernel may ask to go on by their number alone, by how many names they have.
+  Recent<std::uint64_t, const Listing> listings_{400'000};
+  std::atomic<std::uint64_t> listings_made_ = 0;
+  // Of a mount of commits only.
+  Recent<Ino, Handle> unopened_files_{128};
+  Guarded<std::unordered_map<Ino, KeptText>> texts_;
 };
 
 }  // namespace wfs

@@ -34,7 +34,7 @@ FolderHandle* FileSystem::open_folder(Ino folder) {
   }
   auto handle = std::make_unique<FolderHandle>();
   handle->ino = folder;
-  handle->immutable = place == Place::commit;
+  handle->cached = place == Place::commit || place == Place::working;
   FolderHandle* const kept = handle.get();
   folder_handles_.lock()->emplace(kept, std::move(handle));
   return kept;
@@ -55,6 +55,8 @@ std::vector<FolderEntry> FileSystem::list_top() {
   for (const Ref& ref : refs) {
     if (ref.kind == RefKind::tag) {
       add_link(cat('@', ref.name));
+    } else if (commits_only()) {
+      if (ref.tip) add_link(cat('@', ref.name));
     } else if (const auto found = branch(ref.name)) {
       listed.push_back({ref.name, ino_of(found->root()), S_IFDIR});
     }
@@ -68,13 +70,10 @@ std::vector<FolderEntry> FileSystem::list_top() {
   return listed;
 }
 
-Listing FileSystem::list(FolderHandle& handle, bool from_start) {
-  if (!from_start) {
-    if (Listing kept = *handle.listing.lock()) return kept;
-  }
+Listing FileSystem::listing_of(Ino folder) {
   Ino parent = root_ino;
   std::vector<FolderEntry> names;
-  switch (place_of(handle.ino)) {
+  switch (place_of(folder)) {
     case Place::top:
       names = list_top();
       break;
@@ -82,25 +81,47 @@ Listing FileSystem::list(FolderHandle& handle, bool from_start) {
       names = ControlFiles::list();
       break;
     case Place::commit: {
-      const auto node = snapshots_.find(handle.ino);
+      const auto node = snapshots_.find(folder);
       names = snapshots_.list(*node);
       parent = Snapshots::parent_of(*node);
       break;
     }
     default: {
-      const auto owner = working(handle.ino);
-      names = owner->list(node_of(handle.ino));
-      if (owner->root() != node_of(handle.ino)) {
-        parent = ino_of(owner->parent_of(node_of(handle.ino)));
+      const auto owner = working(folder);
+      names = owner->list(node_of(folder));
+      if (owner->root() != node_of(folder)) {
+        parent = ino_of(owner->parent_of(node_of(folder)));
       }
     }
   }
-  std::vector<FolderEntry> all{{".", handle.ino, S_IFDIR}, {"..", parent, S_IFDIR}};
+  std::vector<FolderEntry> all{{".", folder, S_IFDIR}, {"..", parent, S_IFDIR}};
   all.insert(all.end(), std::make_move_iterator(names.begin()),
              std::make_move_iterator(names.end()));
-  auto listing = std::make_shared<const std::vector<FolderEntry>>(std::move(all));
-  *handle.listing.lock() = listing;
-  return listing;
+  return std::make_shared<const std::vector<FolderEntry>>(std::move(all));
+}
+
+NumberedListing FileSystem::list_unopened(Ino folder, std::uint64_t number) {
+  if (number != 0) {
+    if (const auto known = listings_.find(number)) return {*known, number};
+  } else {
+    number = ++listings_made_;
+  }
+  // One that was dropped meanwhile is made again; of a commit it is the same.
+  constexpr std::size_t weight_least = 16;
+  Listing listed = listing_of(folder);
+  const std::size_t weight = weight_least + listed->size();
+  return {*listings_.put(number, std::make_shared<const Listing>(std::move(listed)), weight),
+          number};
+}
+
+NumberedListing FileSystem::list(FolderHandle& handle, std::uint64_t number) {
+  if (number != 0) {
+    const NumberedListing last = *handle.last.lock();
+    if (last.number == number) return last;
+  }
+  NumberedListing listed = list_unopened(handle.ino, number);
+  *handle.last.lock() = listed;
+  return listed;
 }
 
 void FileSystem::sync_folder(Ino folder) {

@@ -32,6 +32,13 @@ struct TextHandle {
   std::string text;  // generated when it was opened
 };
 
+// A generated file that is read without being opened.
+struct KeptText {
+  std::string text;
+  std::int64_t mtime_ns = 0;   // when it became what it is
+  std::int64_t looked_ms = 0;  // steady time when that was seen; 0: never
+};
+
 // How the kernel may keep the bytes of an open file.
 enum class Caching { keep, direct };
 
@@ -48,11 +55,17 @@ struct Handle {
 
 using Listing = std::shared_ptr<const std::vector<FolderEntry>>;
 
+// A folder being read. The number finds the same listing again.
+struct NumberedListing {
+  Listing listing;
+  std::uint64_t number = 0;
+};
+
 // The names of an open folder as they were when it was read from its start.
 struct FolderHandle {
   Ino ino = 0;
-  bool immutable = false;
-  Guarded<Listing> listing;
+  bool cached = false;  // by the kernel, which sees every change
+  Guarded<NumberedListing> last;
 };
 
 }  // namespace wfs

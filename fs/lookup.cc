@@ -1,6 +1,9 @@
 // Names to inode numbers: the names of the top folder, entries, and revisions behind an '@'.
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <thread>
+
 #include "base/error.h"
 #include "fs/filesystem.h"
 #include "index/commit_rows.h"
@@ -10,22 +13,43 @@ namespace wfs {
 namespace {
 
 constexpr double forever_seconds = 365.0 * 86400;
-// All changes of working folders go through the kernel; a branch that is deleted by hand does not.
-constexpr double working_seconds = 1;
+// All changes of working folders go through the kernel, which keeps what it knows up to date.
+constexpr double working_seconds = 60;
+// A branch may be deleted without it, and takes all that is below along.
+constexpr double branch_seconds = 1;
 constexpr std::string_view control_name = ".weightfs";
+constexpr std::size_t ahead_queue = 64;
+
+// One more than there are cores: some wait for the disk.
+unsigned ahead_threads() noexcept {
+  return std::clamp(std::thread::hardware_concurrency() + 1, 3u, 9u);
+}
+
+std::uint64_t ahead_bytes_max(const Repository& repository) {
+  return std::min<std::uint64_t>(8 << 20, repository.settings().cache_bytes_max / 8);
+}
 
 }  // namespace
 
 FileSystem::FileSystem(Repository& repository, Capture& capture, Owner owner)
     : repository_(repository),
-      capture_(capture),
+      capture_(&capture),
       owner_(owner),
       snapshots_(repository, owner.uid, owner.gid),
-      control_files_(repository, capture),
-      decoded_(RepositoryPaths(repository.path()).cache, repository.contents(),
-               {repository.settings().decoded_bytes_max, {}}),
-      ahead_pool_(2, 64),
-      ahead_max_(std::min<std::uint64_t>(8 << 20, repository.settings().cache_bytes_max / 8)) {}
+      control_files_(repository, &capture),
+      ahead_pool_(ahead_threads(), ahead_queue),
+      ahead_max_(ahead_bytes_max(repository)) {
+  decoded_.emplace(RepositoryPaths(repository.path()).cache, repository.contents(),
+                   DecodedFiles::Options{repository.settings().decoded_bytes_max, {}});
+}
+
+FileSystem::FileSystem(Repository& repository, Owner owner)
+    : repository_(repository),
+      owner_(owner),
+      snapshots_(repository, owner.uid, owner.gid),
+      control_files_(repository, nullptr),
+      ahead_pool_(ahead_threads(), ahead_queue),
+      ahead_max_(ahead_bytes_max(repository)) {}
 
 FileSystem::~FileSystem() = default;
 
@@ -39,20 +63,21 @@ FileSystem::Place FileSystem::place_of(Ino ino) noexcept {
 }
 
 std::shared_ptr<Working> FileSystem::working(Ino ino) {
-  auto found = capture_.find(node_of(ino));
+  auto found = capture_ ? capture_->find(node_of(ino)) : nullptr;
   if (!found) fail(Errc::not_found, "the branch of this file is gone");
   return found;
 }
 
 std::shared_ptr<Working> FileSystem::branch(std::string_view name) {
-  for (auto& working : capture_.branches()) {
+  if (!capture_) return nullptr;
+  for (auto& working : capture_->branches()) {
     if (working->branch() == name) return working;
   }
   if (!is_ref_name(name)) return nullptr;
   const auto ref =
       repository_.catalog().read([&](Database& database) { return find_ref(database, name); });
   if (!ref || ref->kind != RefKind::branch) return nullptr;
-  return capture_.branch(std::string(name));
+  return capture_->branch(std::string(name));
 }
 
 void FileSystem::refuse(Place place) {
@@ -73,7 +98,7 @@ EntryReply FileSystem::working_reply(Attributes attributes) {
 }
 
 EntryReply FileSystem::branch_reply(Working& working) {
-  return working_reply(working.attributes(working.root()));
+  return {working.attributes(working.root()), branch_seconds, working_seconds};
 }
 
 EntryReply FileSystem::commit_reply(const SnapshotNode& node) const {
@@ -213,9 +238,28 @@ std::optional<EntryReply> FileSystem::lookup(Ino folder, std::string_view name) 
   fail(Errc::not_folder, "this is no folder");
 }
 
-double FileSystem::absent_timeout_seconds(Ino folder) const noexcept {
+std::vector<std::optional<EntryReply>> FileSystem::look_up(Ino folder,
+                                                           std::span<const FolderEntry> listed) {
+  std::vector<std::optional<EntryReply>> found(listed.size());
+  if (place_of(folder) == Place::working) {
+    const auto attributes = working(folder)->look_up(node_of(folder), listed);
+    for (std::size_t i = 0; i < listed.size(); ++i) {
+      if (attributes[i]) found[i] = working_reply(*attributes[i]);
+    }
+    return found;
+  }
+  for (std::size_t i = 0; i < listed.size(); ++i) {
+    const std::string& name = listed[i].name;
+    if (name != "." && name != "..") found[i] = lookup(folder, name);
+  }
+  return found;
+}
+
+double FileSystem::absent_timeout_seconds(Ino folder, std::string_view name) const noexcept {
   const Place place = place_of(folder);
-  return place == Place::commit || place == Place::control_folder ? forever_seconds : 0;
+  if (place == Place::commit || place == Place::control_folder) return forever_seconds;
+  // A revision may come to be at any time; other names are made by way of the kernel.
+  return place == Place::working && name.find('@', 1) == name.npos ? working_seconds : 0;
 }
 
 void FileSystem::forget(Ino ino, std::uint64_t lookups) noexcept {
@@ -228,7 +272,7 @@ void FileSystem::forget(Ino ino, std::uint64_t lookups) noexcept {
         links_.forget(ino, lookups);
         break;
       case Place::working:
-        if (const auto owner = capture_.find(node_of(ino));
+        if (const auto owner = capture_ ? capture_->find(node_of(ino)) : nullptr;
             owner && owner->root() != node_of(ino)) {
           owner->forget(node_of(ino), lookups);
         }

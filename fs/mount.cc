@@ -53,11 +53,13 @@ Mount::Mount(Session& session, const stdfs::path& mountpoint, const std::string&
   std::string options =
       cat("fsname=", escaped(source), ",subtype=weightfs,default_permissions", ",nosuid,nodev");
   if (audience == Audience::everyone) options += ",allow_other";
+  if (session.files.commits_only()) options += ",ro";
   std::string program = "weightfs";
   std::string flag = "-o";
   std::vector<char*> words = {program.data(), flag.data(), options.data(), nullptr};
   fuse_args arguments = FUSE_ARGS_INIT(3, words.data());
-  session_.reset(fuse_session_new(&arguments, &operations(), sizeof(fuse_lowlevel_ops), &session));
+  session_.reset(fuse_session_new(&arguments, &operations(session.files),
+                                  sizeof(fuse_lowlevel_ops), &session));
   fuse_opt_free_args(&arguments);
   if (!session_) fail(Errc::invalid, cat("cannot mount with the options ", options));
   if (fuse_session_mount(session_.get(), mountpoint.c_str()) != 0) {

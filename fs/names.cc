@@ -20,11 +20,12 @@ EntryReply FileSystem::make_folder(Ino folder, std::string_view name, mode_t mod
   if (place_of(folder) != Place::top) {
     return working_reply(changeable(folder)->make_folder(node_of(folder), name, mode, caller));
   }
+  if (commits_only()) refuse(Place::commit);
   if (!is_ref_name(name)) {
     fail(Errc::invalid, cat('"', name, "\" cannot be the name of a branch"));
   }
-  capture_.create_branch(std::string(name), std::nullopt);
-  return branch_reply(*capture_.branch(std::string(name)));
+  capture_->create_branch(std::string(name), std::nullopt);
+  return branch_reply(*capture_->branch(std::string(name)));
 }
 
 EntryReply FileSystem::make_symlink(Ino folder, std::string_view name, std::string_view target,
@@ -60,7 +61,7 @@ void FileSystem::remove_folder(Ino folder, std::string_view name) {
   if (!found->list(found->root()).empty()) {
     fail(Errc::not_empty, cat("branch ", name, " holds files; delete it with mountctl branch"));
   }
-  capture_.delete_branch(std::string(name));
+  capture_->delete_branch(std::string(name));
 }
 
 void FileSystem::rename(Ino from_folder, std::string_view from, Ino to_folder, std::string_view to,

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "fs/answers.h"
 #include "fs/libfuse.h"
+#include "fs/listing.h"
 #include "fs/requests.h"
 
 namespace wfs {
@@ -26,7 +27,7 @@ constexpr unsigned rename_exchanges = 2;      // RENAME_EXCHANGE
 
 LookupAnswer lookup(const Call& call, fuse_ino_t parent, const char* name) {
   auto found = call.files.lookup(parent, name);
-  return {std::move(found), {call.files.absent_timeout_seconds(parent)}};
+  return {std::move(found), {call.files.absent_timeout_seconds(parent, name)}};
 }
 
 AttributesReply getattr(const Call& call, fuse_ino_t ino, fuse_file_info*) {
@@ -146,13 +147,16 @@ CreateAnswer create(const Call& call, fuse_ino_t parent, const char* name, mode_
   return made;
 }
 
-DataAnswer read(const Call& call, fuse_ino_t, size_t size, off_t offset, fuse_file_info* info) {
+DataAnswer read_from(const Call& call, Handle& handle, size_t size, off_t offset) {
   thread_local Buffer buffer;  // reused: a thread answers one request at a time
   if (buffer.size() < size) buffer.resize(size);
   const MutableBytes room = MutableBytes(buffer).first(size);
-  const std::size_t got =
-      call.files.read(handle_of(info), static_cast<std::uint64_t>(offset), room);
+  const std::size_t got = call.files.read(handle, static_cast<std::uint64_t>(offset), room);
   return {Bytes(room.first(got))};
+}
+
+DataAnswer read(const Call& call, fuse_ino_t, size_t size, off_t offset, fuse_file_info* info) {
+  return read_from(call, handle_of(info), size, offset);
 }
 
 WriteAnswer write(const Call& call, fuse_ino_t, const char* bytes, size_t size, off_t offset,
@@ -201,69 +205,25 @@ SeekAnswer lseek(const Call& call, fuse_ino_t, off_t from, int whence, fuse_file
 OpenFolderAnswer opendir(const Call& call, fuse_ino_t ino, fuse_file_info* info) {
   OpenFolderAnswer opened{*info, call.files.open_folder(ino)};
   opened.info.fh = reinterpret_cast<std::uint64_t>(opened.handle);
-  opened.info.cache_readdir = opened.handle->immutable;
-  opened.info.keep_cache = opened.handle->immutable;
+  opened.info.cache_readdir = opened.handle->cached;
+  opened.info.keep_cache = opened.handle->cached;
   return opened;
-}
-
-// Adds one entry to what is left of the buffer; false when it has no room.
-using AddEntry =
-    std::function<bool(FolderAnswer&, std::size_t room, const FolderEntry&, off_t next)>;
-
-FolderAnswer list_some(const Call& call, std::size_t size, off_t offset, fuse_file_info* info,
-                       const AddEntry& add) {
-  const Listing listing = call.files.list(folder_of(info), offset == 0);
-  FolderAnswer listed;
-  listed.bytes.reserve(size);
-  for (auto i = static_cast<std::size_t>(offset); i < listing->size(); ++i) {
-    const std::size_t room = size - listed.bytes.size();
-    if (!add(listed, room, (*listing)[i], static_cast<off_t>(i + 1))) break;
-  }
-  return listed;
 }
 
 FolderAnswer readdir(const Call& call, fuse_ino_t, size_t size, off_t offset,
                      fuse_file_info* info) {
-  return list_some(
-      call, size, offset, info,
-      [&](FolderAnswer& to, std::size_t room, const FolderEntry& entry, off_t next) {
-        const char* name = entry.name.c_str();
-        const auto needed = fuse_add_direntry(call.request, nullptr, 0, name, nullptr, 0);
-        if (needed > room) return false;
-        struct stat stat {};
-        stat.st_ino = entry.ino;
-        stat.st_mode = entry.type;
-        const auto at = to.bytes.size();
-        to.bytes.resize(at + needed);
-        fuse_add_direntry(call.request, to.bytes.data() + at, needed, name, &stat, next);
-        return true;
-      });
+  Asked asked = asked_of(size, offset);
+  const auto listed = call.files.list(folder_of(info), asked.number);
+  asked.number = listed.number;
+  return list_names(call, listed.listing, asked);
 }
 
 FolderAnswer readdirplus(const Call& call, fuse_ino_t folder, size_t size, off_t offset,
                          fuse_file_info* info) {
-  const AddEntry add = [&](FolderAnswer& to, std::size_t room, const FolderEntry& entry,
-                           off_t next) {
-    const char* name = entry.name.c_str();
-    const auto needed = fuse_add_direntry_plus(call.request, nullptr, 0, name, nullptr, 0);
-    if (needed > room) return false;
-    fuse_entry_param param{};  // number 0: the name alone, without attributes
-    if (entry.name != "." && entry.name != "..") {
-      if (const auto found = call.files.lookup(folder, entry.name)) {
-        param = entry_of(*found);
-        to.looked_up.push_back(param.ino);
-      }
-    }
-    if (param.ino == 0) {
-      param.attr.st_ino = entry.ino;
-      param.attr.st_mode = entry.type;
-    }
-    const auto at = to.bytes.size();
-    to.bytes.resize(at + needed);
-    fuse_add_direntry_plus(call.request, to.bytes.data() + at, needed, name, &param, next);
-    return true;
-  };
-  return list_some(call, size, offset, info, add);
+  Asked asked = asked_of(size, offset);
+  const auto listed = call.files.list(folder_of(info), asked.number);
+  asked.number = listed.number;
+  return list_entries(call, folder, listed.listing, asked);
 }
 
 Done releasedir(const Call& call, fuse_ino_t, fuse_file_info* info) {
@@ -274,6 +234,34 @@ Done releasedir(const Call& call, fuse_ino_t, fuse_file_info* info) {
 Done fsyncdir(const Call& call, fuse_ino_t ino, int, fuse_file_info*) {
   call.files.sync_folder(ino);
   return {};
+}
+
+// Without a handle, where the kernel opens without asking.
+
+DataAnswer read_unopened(const Call& call, fuse_ino_t ino, size_t size, off_t offset,
+                         fuse_file_info*) {
+  return read_from(call, *call.files.unopened(ino), size, offset);
+}
+
+SeekAnswer lseek_unopened(const Call& call, fuse_ino_t ino, off_t from, int whence,
+                          fuse_file_info*) {
+  return {call.files.seek(*call.files.unopened(ino), static_cast<std::uint64_t>(from), whence)};
+}
+
+FolderAnswer readdir_unopened(const Call& call, fuse_ino_t folder, size_t size, off_t offset,
+                              fuse_file_info*) {
+  Asked asked = asked_of(size, offset);
+  const auto listed = call.files.list_unopened(folder, asked.number);
+  asked.number = listed.number;
+  return list_names(call, listed.listing, asked);
+}
+
+FolderAnswer readdirplus_unopened(const Call& call, fuse_ino_t folder, size_t size, off_t offset,
+                                  fuse_file_info*) {
+  Asked asked = asked_of(size, offset);
+  const auto listed = call.files.list_unopened(folder, asked.number);
+  asked.number = listed.number;
+  return list_entries(call, folder, listed.listing, asked);
 }
 
 struct statvfs statfs(const Call& call, fuse_ino_t) {
@@ -368,6 +356,16 @@ void init(void* data, fuse_conn_info* connection) noexcept {
                       FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_WRITEBACK_CACHE |
                       FUSE_CAP_HANDLE_KILLPRIV);
   auto& session = *static_cast<Session*>(data);
+  if (session.files.commits_only()) {
+    // Opened without asking, so without our word on caching: what the kernel keeps of the top folder
+    // and of generated files goes when their time changes; nothing else ever changes.
+    choose_features(
+        connection,
+        FUSE_CAP_NO_OPEN_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT | FUSE_CAP_AUTO_INVAL_DATA, 0);
+    session.files.passthrough().turn_off("a mount of commits only opens no files");
+    session.on_init();
+    return;
+  }
   Passthrough& passthrough = session.files.passthrough();
   if (const std::string obstacle = passthrough_obstacle(); !obstacle.empty()) {
     passthrough.turn_off(obstacle);
@@ -418,11 +416,38 @@ fuse_lowlevel_ops table() {
   return ops;
 }
 
+// The kernel does not ask again, neither to open nor to close.
+void open_without_asking(fuse_req_t request, fuse_ino_t, fuse_file_info*) noexcept {
+  fuse_reply_err(request, ENOSYS);
+}
+
+// Changes never come here: the kernel holds the mount to be read-only.
+fuse_lowlevel_ops table_of_commits() {
+  fuse_lowlevel_ops ops{};
+  ops.init = init;
+  ops.lookup = serve<&lookup>;
+  ops.forget = forget;
+  ops.forget_multi = forget_multi;
+  ops.getattr = serve<&getattr>;
+  ops.readlink = serve<&readlink>;
+  ops.open = open_without_asking;
+  ops.opendir = open_without_asking;
+  ops.read = serve<&read_unopened>;
+  ops.lseek = serve<&lseek_unopened>;
+  ops.readdir = serve<&readdir_unopened>;
+  ops.readdirplus = serve<&readdirplus_unopened>;
+  ops.statfs = serve<&statfs>;
+  ops.getxattr = serve<&getxattr>;
+  ops.listxattr = serve<&listxattr>;
+  return ops;
+}
+
 }  // namespace
 
-const fuse_lowlevel_ops& operations() {
-  static const fuse_lowlevel_ops ops = table();
-  return ops;
+const fuse_lowlevel_ops& operations(const FileSystem& files) {
+  static const fuse_lowlevel_ops all = table();
+  static const fuse_lowlevel_ops of_commits = table_of_commits();
+  return files.commits_only() ? of_commits : all;
 }
 
 }  // namespace wfs

@@ -17,6 +17,6 @@ struct Session {
   std::function<void()> on_init;  // the kernel has said hello; its answer is on the way
 };
 
-const fuse_lowlevel_ops& operations();
+const fuse_lowlevel_ops& operations(const FileSystem& files);
 
 }  // namespace wfs

@@ -206,6 +206,18 @@ std::optional<Attributes> Working::lookup(NodeId folder_id, std::string_view nam
   return reply(node(*all, entry->second));
 }
 
+std::vector<std::optional<Attributes>> Working::look_up(NodeId folder_id,
+                                                        std::span<const FolderEntry> listed) {
+  std::vector<std::optional<Attributes>> found(listed.size());
+  auto all = folders_.lock();
+  const Node& in = folder(*all, folder_id);
+  for (std::size_t i = 0; i < listed.size(); ++i) {
+    const auto entry = in.entries.find(listed[i].name);
+    if (entry != in.entries.end()) found[i] = reply(node(*all, entry->second));
+  }
+  return found;
+}
+
 void Working::forget(NodeId id, std::uint64_t lookups) noexcept {
   auto all = folders_.lock();
   const auto at = all->nodes.find(static_cast<std::uint64_t>(id));

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -83,6 +84,9 @@ class Working : public std::enable_shared_from_this<Working> {
   Attributes attributes(NodeId node);
   // Counts one lookup for the kernel when found; so do the functions that make an entry.
   std::optional<Attributes> lookup(NodeId folder, std::string_view name);
+  // The same for names that were listed, in one go.
+  std::vector<std::optional<Attributes>> look_up(NodeId folder,
+                                                 std::span<const FolderEntry> listed);
   void forget(NodeId node, std::uint64_t lookups) noexcept;
   std::vector<FolderEntry> list(NodeId folder);  // without "." and ".."
   NodeId parent_of(NodeId folder);

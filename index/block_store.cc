@@ -15,6 +15,8 @@ namespace wfs {
 namespace {
 
 constexpr std::size_t small_read_max = 16 << 10;
+// What one thread takes of what several decode together.
+constexpr std::uint64_t part_bytes_max = 512 << 10;
 
 void require_readable(const BlockRef& block) {
   if (block.plain_length > block_size_max || block.payload_length > block.plain_length ||
@@ -88,8 +90,12 @@ BlockStore::Stored BlockStore::read_stored(const BlockRef& block) {
   thread_local Buffer record;
   record.resize(record_header_bytes + block.payload_length);
   read_exactly(*pack, block.offset - record_header_bytes, record);
-  const Bytes payload = Bytes(record).subspan(record_header_bytes);
-  const RecordHeader header = record_header_of(Bytes(record).first(record_header_bytes), payload);
+  return stored_in(block, record);
+}
+
+BlockStore::Stored BlockStore::stored_in(const BlockRef& block, Bytes record) {
+  const Bytes payload = record.subspan(record_header_bytes);
+  const RecordHeader header = record_header_of(record.first(record_header_bytes), payload);
   if (header.type != RecordType::block || header.plain_length != block.plain_length ||
       header.encoding != block.encoding) {
     fail(Errc::corrupt, "another record is in its place");
@@ -98,20 +104,22 @@ BlockStore::Stored BlockStore::read_stored(const BlockRef& block) {
   return {header.encoding, without_base(*block.base, header, payload)};
 }
 
-BlockStore::HeldBase BlockStore::base_of(const BlockRef& block) {
+BlockStore::HeldBase BlockStore::base_of(const BlockRef& block, Sharing sharing) {
   HeldBase held;
   if (block.encoding != Encoding::delta) return held;
   const BlockBase& base = *block.base;
   const BlockRef& first = base.blocks.front();
+  const auto load_base = [&](const BlockRef& ref) {
+    return sharing == Sharing::shared ? load(ref, block.depth, {}) : load_apart(ref);
+  };
   // Most bases are as long as the block and are used where they are.
   if (base.from == base.to && first.plain_length >= base.skip &&
       first.plain_length - base.skip >= block.plain_length) {
-    held.block = load(first, block.depth);
+    held.block = load_base(first);
     held.view = Bytes(*held.block).subspan(base.skip, block.plain_length);
     return held;
   }
-  held.bytes = base_bytes(base, block.plain_length,
-                          [&](const BlockRef& ref) { return load(ref, block.depth); });
+  held.bytes = base_bytes(base, block.plain_length, load_base);
   held.view = held.bytes;
   return held;
 }
@@ -136,11 +144,11 @@ BlockStore::HeldBase BlockStore::base_front_of(const BlockRef& block, std::uint3
   return held;
 }
 
-Buffer BlockStore::decoded(const BlockRef& block) {
+Buffer BlockStore::decoded(const BlockRef& block, Bytes record, Sharing sharing) {
   require_readable(block);
   // Before its own record: reading one ends the last one's life.
-  const HeldBase base = base_of(block);
-  const Stored stored = read_stored(block);
+  const HeldBase base = base_of(block, sharing);
+  const Stored stored = record.empty() ? read_stored(block) : stored_in(block, record);
   Buffer plain(block.plain_length);
   decode(stored.encoding, stored.payload, base.view, plain);
   decoded_bytes_ += plain.size();
@@ -152,7 +160,7 @@ Buffer BlockStore::decoded_front(const BlockRef& block, std::uint32_t wanted) {
   // The base has to be right for whole groups of numbers, on every block of the chain.
   constexpr auto step = static_cast<std::uint32_t>(front_step);
   wanted = std::min((wanted + step - 1) / step * step, block.plain_length);
-  if (wanted == block.plain_length) return decoded(block);
+  if (wanted == block.plain_length) return decoded(block, {}, Sharing::shared);
   require_readable(block);
   const HeldBase base = base_front_of(block, wanted);
   const Stored stored = read_stored(block);
@@ -163,15 +171,24 @@ Buffer BlockStore::decoded_front(const BlockRef& block, std::uint32_t wanted) {
 }
 
 Buffer BlockStore::load_uncached(const BlockRef& block) {
-  return naming(block, [&] { return decoded(block); });
+  return naming(block, [&] { return decoded(block, {}, Sharing::shared); });
 }
 
-Block BlockStore::load(const BlockRef& block) { return load(block, UINT_MAX); }
+Block BlockStore::load_apart(const BlockRef& block) {
+  Block cached = cache_.find(block.id);
+  if (cached && cached->size() == block.plain_length) return cached;
+  return std::make_shared<const Buffer>(
+      naming(block, [&] { return decoded(block, {}, Sharing::apart); }));
+}
 
-Block BlockStore::load(const BlockRef& block, unsigned waits_below) {
-  Block loaded = cache_.load(
-      block.id, [&] { return std::make_shared<const Buffer>(load_uncached(block)); },
-      {block.depth, waits_below});
+Block BlockStore::load(const BlockRef& block) { return load(block, UINT_MAX, {}); }
+
+Block BlockStore::load(const BlockRef& block, unsigned waits_below, Bytes record) {
+  const auto decode_now = [&] {
+    return std::make_shared<const Buffer>(
+        naming(block, [&] { return decoded(block, record, Sharing::shared); }));
+  };
+  Block loaded = cache_.load(block.id, decode_now, {block.depth, waits_below});
   // A slice of the block is cut by the length that the index gives.
   if (loaded->size() != block.plain_length) {
     fail(Errc::corrupt, cat("block ", hex(block.id), ": the index gives it another length; run "
@@ -201,30 +218,69 @@ Pool& BlockStore::pool() {
   return *pool_;
 }
 
-void BlockStore::load_together(const std::shared_ptr<const SegmentMap>& map, std::size_t first,
-                               std::size_t last) {
-  struct Work {
-    std::shared_ptr<const SegmentMap> map;
-    std::vector<std::size_t> blocks;
-    std::atomic<std::size_t> next = 0;
-  };
-  const auto work = std::make_shared<Work>();
-  work->map = map;
-  for (std::size_t i = first; i < last; ++i) {
-    if (!cached(map->blocks()[i].id)) work->blocks.push_back(i);
+void BlockStore::load_missing(std::vector<const BlockRef*> blocks, PageCache page_cache) {
+  std::erase_if(blocks, [this](const BlockRef* block) { return cached(block->id); });
+  std::vector<const BlockRef*> bases;
+  for (const BlockRef* block : blocks) {
+    if (!block->base) continue;
+    for (const BlockRef& base : block->base->blocks) {
+      // A damaged index may lead in a circle; who decodes the block tells of it.
+      if (base.depth >= block->depth || (!bases.empty() && bases.back()->id == base.id)) continue;
+      bases.push_back(&base);
+    }
   }
-  if (work->blocks.size() < 2) return;
-  const auto run = [this, work] {
-    for (std::size_t i = work->next++; i < work->blocks.size(); i = work->next++) {
+  if (!bases.empty()) load_missing(std::move(bases), PageCache::keep);
+  for (const Piece& piece : pieces_of(blocks)) {
+    Bytes bytes;
+    try {
+      bytes = read_piece(packs_, piece, page_cache);
+    } catch (const Error&) {
+      // Then each block is read by itself, and what is wrong is told of the right one.
+    }
+    for (const BlockRef* block : piece.blocks) {
       try {
-        load(work->map->blocks()[work->blocks[i]]);
+        load(*block, UINT_MAX, bytes.empty() ? bytes : piece.record_in(bytes, *block));
       } catch (const std::exception&) {
         // Who reads the block meets the same failure.
       }
     }
+  }
+}
+
+void BlockStore::load_run(const SegmentMap& map, std::size_t first, std::size_t last) {
+  std::vector<const BlockRef*> blocks;
+  for (std::size_t i = first; i < last; ++i) blocks.push_back(&map.blocks()[i]);
+  load_missing(std::move(blocks), PageCache::pass);
+}
+
+void BlockStore::load_together(const std::shared_ptr<const SegmentMap>& map, std::size_t first,
+                               std::size_t last) {
+  struct Work {
+    std::shared_ptr<const SegmentMap> map;
+    std::vector<std::pair<std::size_t, std::size_t>> parts;
+    std::atomic<std::size_t> next = 0;
+  };
+  const auto work = std::make_shared<Work>();
+  work->map = map;
+  std::uint64_t bytes = part_bytes_max;  // of the last part
+  for (std::size_t i = first; i < last; ++i) {
+    const BlockRef& block = map->blocks()[i];
+    if (cached(block.id)) continue;
+    if (bytes + block.plain_length > part_bytes_max) {
+      work->parts.emplace_back(i, i);
+      bytes = 0;
+    }
+    work->parts.back().second = i + 1;
+    bytes += block.plain_length;
+  }
+  if (work->parts.empty()) return;
+  const auto run = [this, work] {
+    for (std::size_t i = work->next++; i < work->parts.size(); i = work->next++) {
+      load_run(*work->map, work->parts[i].first, work->parts[i].second);
+    }
   };
   // No thread waits for a task of the pool: only for blocks, each of which some thread is decoding.
-  for (std::size_t helper = 1; helper < work->blocks.size(); ++helper) {
+  for (std::size_t helper = 1; helper < work->parts.size(); ++helper) {
     if (!pool().try_submit(run)) break;
   }
   run();

@@ -14,6 +14,7 @@
 #include "base/pool.h"
 #include "index/block_cache.h"
 #include "index/pack_files.h"
+#include "index/pack_pieces.h"
 #include "index/segment_map.h"
 
 namespace wfs {
@@ -32,8 +33,14 @@ class BlockStore {
   // Requires: skip + to.size() <= plain_length.
   void read(const BlockRef& block, std::uint32_t skip, MutableBytes to);
 
-  // Decodes what is not cached of these blocks of `map`, [first, last), into the cache, on several threads;
-  // what cannot be read is left to whoever reads it. Not for the threads of a pool that others wait for.
+  // The block from the cache or decoded beside it. No reader ever waits for what decodes here: for threads
+  // of low priority.
+  Block load_apart(const BlockRef& block);
+
+  // Decodes what is not cached of these blocks of `map`, [first, last), into the cache, on this thread: bases
+  // first, neighbours in a pack read with one call. What cannot be read is left to whoever reads it.
+  void load_run(const SegmentMap& map, std::size_t first, std::size_t last);
+  // The same on several threads. Not for the threads of a pool that others wait for.
   void load_together(const std::shared_ptr<const SegmentMap>& map, std::size_t first,
                      std::size_t last);
 
@@ -62,13 +69,19 @@ class BlockStore {
     Bytes payload;  // in memory of the thread, until it reads the next record
   };
 
-  Block load(const BlockRef& block, unsigned waits_below);
-  Buffer decoded(const BlockRef& block);
+  // Whose decoding of a base may be waited for: that of all, or of this thread alone.
+  enum class Sharing { shared, apart };
+
+  // `record`: the bytes of the block's record; empty: they are to be read.
+  Block load(const BlockRef& block, unsigned waits_below, Bytes record);
+  void load_missing(std::vector<const BlockRef*> blocks, PageCache page_cache);
+  Buffer decoded(const BlockRef& block, Bytes record, Sharing sharing);
   // Decoded as far as `wanted`, in a buffer as long as the block.
   Buffer decoded_front(const BlockRef& block, std::uint32_t wanted);
-  HeldBase base_of(const BlockRef& block);
+  HeldBase base_of(const BlockRef& block, Sharing sharing);
   HeldBase base_front_of(const BlockRef& block, std::uint32_t wanted);
   Stored read_stored(const BlockRef& block);
+  static Stored stored_in(const BlockRef& block, Bytes record);
   // Runs `act`; what it finds damaged is told with the name and place of the block.
   template <class Act>
   auto naming(const BlockRef& block, Act act);

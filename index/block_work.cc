@@ -14,11 +14,11 @@ constexpr std::size_t delta_min = 512;  // a shorter block does not pay for nami
 
 using Loader = std::function<std::shared_ptr<const Buffer>(const BlockRef&)>;
 
-void verify(const EncodedBlock& encoded, Bytes plain, Bytes base) {
+void verify(Encoding encoding, Bytes payload, Bytes plain, Bytes base) {
   thread_local Buffer scratch;
   if (scratch.size() < plain.size()) scratch.resize(plain.size());
   const MutableBytes decoded = MutableBytes(scratch).first(plain.size());
-  decode(encoded.encoding, encoded.payload, base, decoded);
+  decode(encoding, payload, base, decoded);
   if (!same_bytes(plain, decoded)) {
     fail(Errc::io, "a block does not decode to what was encoded; check the memory");
   }
@@ -61,36 +61,36 @@ void read_staged(const ByteSource& file, std::uint64_t offset, MutableBytes to) 
   }
 }
 
-Verdict encode_verified(Bytes plain, Dtype dtype, const Bases& bases, const Loader& load) {
+Verdict encode_verified(Bytes plain, Dtype dtype, const Bases& bases, const Loader& load,
+                        EncodeAdvice* advice) {
   Verdict verdict;
-  std::optional<EncodedBlock> alone;
+  BlockEncoder encoder(plain, dtype, advice);
   const auto length = static_cast<std::uint32_t>(plain.size());
   for (const auto& base : plain.size() < delta_min ? Bases() : bases) {
+    if (encoder.skips_base()) continue;
     const auto loaded = load_base(*base, length, load);
     if (!loaded) continue;
     const Bytes bytes = Bytes(*loaded).first(length);
-    EncodedBlock encoded = encode(plain, dtype, bytes);
-    if (encoded.encoding != Encoding::delta) {
-      alone = std::move(encoded);
-      continue;
-    }
+    auto delta = encoder.against(bytes, base == bases.back() ? delta_worth : far_delta_worth);
+    if (!delta) continue;
     verdict.payload = bytes_of_base(*base);
-    if (verdict.payload.size() + encoded.payload.size() > plain.size()) continue;
-    verify(encoded, plain, bytes);
-    append_bytes(verdict.payload, encoded.payload);
+    if (verdict.payload.size() + delta->size() > plain.size()) continue;
+    verify(Encoding::delta, *delta, plain, bytes);
+    append_bytes(verdict.payload, *delta);
     verdict.encoding = Encoding::delta;
     verdict.base = base;
     return verdict;
   }
-  if (!alone) alone = encode(plain, dtype);
-  verify(*alone, plain, {});
-  verdict.encoding = alone->encoding;
-  verdict.payload = std::move(alone->payload);
+  EncodedBlock alone = encoder.alone();
+  verify(alone.encoding, alone.payload, plain, {});
+  verdict.encoding = alone.encoding;
+  verdict.payload = std::move(alone.payload);
   return verdict;
 }
 
-WorkedBlock BlockWork::work(const StagedFile& file, const PlainBlock& block, const Bases& bases,
+WorkedBlock BlockWork::work(const StagedFile& file, const BlockTask& task, EncodeAdvice& advice,
                             Buffer memory) {
+  const PlainBlock& block = task.block;
   WorkedBlock worked;
   worked.plain = std::move(memory);
   worked.plain.resize(block.range.length);
@@ -102,12 +102,14 @@ WorkedBlock BlockWork::work(const StagedFile& file, const PlainBlock& block, con
     worked.health->add(worked.plain);
   }
   if (open_.claim(worked.id)) {
-    worked.verdict = judge(worked.id, worked.plain, block.dtype, bases);
+    if (task.begins_segment) advice = {};
+    worked.verdict = judge(worked.id, worked.plain, block.dtype, task.bases, &advice);
   }
   return worked;
 }
 
-Verdict BlockWork::judge(const BlockId& id, Bytes plain, Dtype dtype, const Bases& bases) {
+Verdict BlockWork::judge(const BlockId& id, Bytes plain, Dtype dtype, const Bases& bases,
+                         EncodeAdvice* advice) {
   const auto known = find_known(id);
   if (known) {
     try {
@@ -124,7 +126,7 @@ Verdict BlockWork::judge(const BlockId& id, Bytes plain, Dtype dtype, const Base
   const auto load_block = [this](const BlockRef& block) { return load(block); };
   // These bytes replace what is damaged, and other blocks may be deltas against it: a base of its own could
   // be one of them.
-  Verdict verdict = encode_verified(plain, dtype, known ? Bases() : bases, load_block);
+  Verdict verdict = encode_verified(plain, dtype, known ? Bases() : bases, load_block, advice);
   verdict.known = known;
   return verdict;
 }

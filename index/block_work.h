@@ -35,6 +35,13 @@ RecordHeader header_of(const Verdict& verdict, const BlockId& id, std::uint32_t 
 // What a block may be encoded against, in the order to be tried.
 using Bases = std::vector<std::shared_ptr<const BlockBase>>;
 
+// A block of a staged file, and what may be its base.
+struct BlockTask {
+  PlainBlock block;
+  Bases bases;
+  bool begins_segment = true;  // what was found out about the block before says nothing about it
+};
+
 struct WorkedBlock {
   Buffer plain;
   BlockId id;
@@ -50,9 +57,10 @@ class BlockWork {
   // Throws Errc::corrupt also when the staged file cannot be read: that is its own damage and holds no
   // other content back, while a pack that cannot be written holds everybody.
   // `memory` is what the plain bytes may be put in.
-  WorkedBlock work(const StagedFile& file, const PlainBlock& block, const Bases& bases,
+  WorkedBlock work(const StagedFile& file, const BlockTask& task, EncodeAdvice& advice,
                    Buffer memory);
-  Verdict judge(const BlockId& id, Bytes plain, Dtype dtype, const Bases& bases);
+  Verdict judge(const BlockId& id, Bytes plain, Dtype dtype, const Bases& bases,
+                EncodeAdvice* advice = nullptr);
 
   BlockId name(Bytes plain) const { return name_(plain); }
   std::optional<BlockRef> find_known(const BlockId& id);
@@ -67,7 +75,8 @@ class BlockWork {
 
 // Encodes and compares what decodes from it. `load` gives decoded blocks; a base that cannot be loaded is none.
 Verdict encode_verified(Bytes plain, Dtype dtype, const Bases& bases,
-                        const std::function<std::shared_ptr<const Buffer>(const BlockRef&)>& load);
+                        const std::function<std::shared_ptr<const Buffer>(const BlockRef&)>& load,
+                        EncodeAdvice* advice = nullptr);
 
 // Reads staged bytes; what cannot be read is Errc::corrupt.
 void read_staged(const ByteSource& file, std::uint64_t offset, MutableBytes to);

@@ -57,6 +57,8 @@ Catalog::Catalog(const stdfs::path& path, Database::Access access) : path_(path)
   auto first = open_index(path, access);
   if (access == Database::Access::write) {
     first->run("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 4000;");
+    // An index of the same version may have been made without it.
+    first->run("CREATE INDEX IF NOT EXISTS commits_complete ON commits (number) WHERE complete = 1");
     *writer_.lock() = std::move(first);
   } else {
     readers_.lock()->push_back(std::move(first));

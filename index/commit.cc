@@ -158,7 +158,8 @@ std::string default_author() {
 // commit does not grow with history.
 std::optional<Tree> last_complete(Database& database, std::optional<CommitRow> row) {
   constexpr int commits_max = 64;
-  for (int n = 0; n < commits_max && row; ++n) {
+  const auto oldest = oldest_complete_number(database);
+  for (int n = 0; n < commits_max && oldest && row && row->number >= *oldest; ++n) {
     if (row->commit.complete) return load_tree(database, row->commit.tree);
     const auto& parents = row->commit.parents;
     row = parents.empty() ? std::nullopt : find_commit(database, parents.front());

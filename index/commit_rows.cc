@@ -116,6 +116,13 @@ std::optional<CommitRow> newest_complete_commit(Database& database) {
   return one_commit(query);
 }
 
+std::optional<std::int64_t> oldest_complete_number(Database& database) {
+  auto query = database.prepare(
+      "SELECT number FROM commits WHERE complete = 1 ORDER BY number LIMIT 1");
+  if (!query.step()) return std::nullopt;
+  return query.number(0);
+}
+
 std::int64_t count_commits(Database& database) {
   auto query = database.prepare("SELECT COUNT(*) FROM commits");
   query.step();
@@ -165,6 +172,12 @@ void delete_ref(Database& database, std::string_view name, std::int64_t time_ns,
                 std::string_view reason) {
   database.prepare("DELETE FROM refs WHERE name = ?").bind(name).run();
   log_ref(database, name, Bytes(), time_ns, reason);
+}
+
+std::optional<std::int64_t> last_ref_change(Database& database) {
+  auto query = database.prepare("SELECT time_ns FROM ref_log ORDER BY number DESC LIMIT 1");
+  if (!query.step()) return std::nullopt;
+  return query.number(0);
 }
 
 std::optional<CommitId> ref_at(Database& database, std::string_view name, std::int64_t time_ns) {

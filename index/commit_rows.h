@@ -24,6 +24,7 @@ std::vector<CommitId> commits_with_prefix(Database& database, std::string_view h
 std::vector<CommitRow> recent_commits(Database& database, std::int64_t before, int max);
 std::optional<CommitRow> newest_commit(Database& database);
 std::optional<CommitRow> newest_complete_commit(Database& database);
+std::optional<std::int64_t> oldest_complete_number(Database& database);
 std::int64_t count_commits(Database& database);
 
 struct UnpackedRecord {
@@ -41,6 +42,8 @@ std::vector<Ref> all_refs(Database& database);
 void put_ref(Database& database, const Ref& ref, std::int64_t time_ns, std::string_view reason);
 void delete_ref(Database& database, std::string_view name, std::int64_t time_ns,
                 std::string_view reason);
+// When a ref was made, moved or deleted last; nullopt: never.
+std::optional<std::int64_t> last_ref_change(Database& database);
 // What `name` named at `time_ns`; nullopt before its first log line.
 std::optional<CommitId> ref_at(Database& database, std::string_view name, std::int64_t time_ns);
 // The tip of `name` `changes_ago` changes of its tip ago; 0: the last one it had.

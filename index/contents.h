@@ -30,6 +30,10 @@ class PackedContent final : public ByteSource {
   void read(std::uint64_t offset, MutableBytes to) const override;
   const SegmentMap& map() const noexcept { return *map_; }
   BlockStore& blocks() const noexcept { return blocks_; }
+  // Decodes its blocks [first, last) on several threads, as far as they are not cached.
+  void load_together(std::size_t first, std::size_t last) const {
+    blocks_.load_together(map_, first, last);
+  }
 
  private:
   void read_slices(std::uint64_t offset, MutableBytes to) const;

@@ -1,7 +1,6 @@
 #include "index/decoded_files.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -9,19 +8,20 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <utility>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/priority.h"
+#include "codec/split.h"
 
 namespace wfs {
 namespace {
 
 // Written in large pieces, so that the kernel keeps the file in large pages.
 constexpr std::size_t piece_bytes = 4 << 20;
-// In the background, decoded in pieces small enough to be decoded by the thread that asks.
-constexpr std::size_t background_bytes = 256 << 10;
 constexpr std::uint64_t low_bytes_max = 4ull << 30;
 constexpr std::chrono::seconds look_interval{1};
 constexpr std::size_t wanted_max = 256;
@@ -287,24 +287,59 @@ DecodedFiles::Filled DecodedFiles::make(const ContentId& id, Pace pace) {
   }
 }
 
-DecodedFiles::Stamp DecodedFiles::write_out(const ContentId& id, const ByteSource& source,
+// Fills `piece` from its front and writes it out whenever it is full.
+class DecodedFiles::Writer {
+ public:
+  explicit Writer(const Fd& file) : file_(file), piece_(piece_bytes) {}
+
+  void add(Bytes bytes) {
+    while (!bytes.empty()) {
+      const auto length = std::min(bytes.size(), piece_.size() - filled_);
+      std::memcpy(piece_.data() + filled_, bytes.data(), length);
+      filled_ += length;
+      bytes = bytes.subspan(length);
+      if (filled_ == piece_.size()) write_out();
+    }
+  }
+  Hash128 finish() {
+    write_out();
+    return hasher_.finish();
+  }
+
+ private:
+  void write_out() {
+    const Bytes bytes = Bytes(piece_).first(filled_);
+    hasher_.add(bytes);
+    write_fully(file_, written_, bytes);
+    written_ += filled_;
+    filled_ = 0;
+  }
+
+  const Fd& file_;
+  Buffer piece_;
+  std::size_t filled_ = 0;
+  std::uint64_t written_ = 0;
+  Xxh3 hasher_;
+};
+
+DecodedFiles::Stamp DecodedFiles::write_out(const ContentId& id, const PackedContent& source,
                                             Pace pace, Hash128& hash) {
   const stdfs::path unfinished = file_of(id).native() + ".new";
   const Fd file = open_file(unfinished, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
-  Buffer piece(piece_bytes);
-  Xxh3 hasher;
-  for (std::uint64_t at = 0; at < source.size(); at += piece.size()) {
-    const auto length = std::min<std::uint64_t>(piece.size(), source.size() - at);
-    const std::uint64_t step_max = pace == Pace::background ? background_bytes : piece_bytes;
-    for (std::uint64_t in = 0; in < length; in += step_max) {
-      if (stopping()) fail(Errc::busy, "the mount is ending");
-      const auto step = std::min(step_max, length - in);
-      source.read(at + in, MutableBytes(piece).subspan(in, step));
+  Writer writer(file);
+  const auto& blocks = source.map().blocks();
+  constexpr std::size_t together = piece_bytes / block_size_max;
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    if (stopping()) fail(Errc::busy, "the mount is ending");
+    if (pace == Pace::at_once && i % together == 0) {
+      source.load_together(i, std::min(i + together, blocks.size()));
     }
-    hasher.add(Bytes(piece).first(length));
-    write_fully(file, at, Bytes(piece).first(length));
+    // In the background beside the readers: none of them waits for a thread of low priority.
+    const Block block = pace == Pace::background ? source.blocks().load_apart(blocks[i])
+                                                 : source.blocks().load(blocks[i]);
+    writer.add(*block);
   }
-  hash = hasher.finish();
+  hash = writer.finish();
   // The sum first: a file that has its name has its sum.
   write_file(sum_of(id), as_bytes(cat(source.size(), ' ', hex(hash.bytes), '\n')));
   publish(file, unfinished, file_of(id));
@@ -322,8 +357,7 @@ void DecodedFiles::wait_idle() {
 }
 
 void DecodedFiles::work() {
-  // Of this thread alone: Linux has a priority for each.
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 19);
+  lower_priority(Priority::idle);
   for (;;) {
     std::optional<ContentId> id;
     {

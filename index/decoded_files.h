@@ -96,6 +96,7 @@ class DecodedFiles {
     bool stopping = false;
   };
   enum class Pace { background, at_once };
+  class Writer;
 
   stdfs::path file_of(const ContentId& id) const { return folder_ / hex(id); }
   stdfs::path sum_of(const ContentId& id) const { return folder_ / (hex(id) + ".sum"); }
@@ -104,7 +105,7 @@ class DecodedFiles {
   void take_up();
   Filled fill(const ContentId& id, Pace pace);
   Filled make(const ContentId& id, Pace pace);
-  Stamp write_out(const ContentId& id, const ByteSource& source, Pace pace, Hash128& hash);
+  Stamp write_out(const ContentId& id, const PackedContent& source, Pace pace, Hash128& hash);
   bool check(const ContentId& id, const Entry& entry);
   bool make_room(State& state, std::uint64_t size);
   void remove(State& state, const ContentId& id) noexcept;

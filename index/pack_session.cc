@@ -1,5 +1,7 @@
 #include "index/pack_session.h"
 
+#include <utility>
+
 #include "base/error.h"
 #include "base/fault.h"
 #include "codec/zstd.h"
@@ -14,6 +16,8 @@ namespace {
 
 constexpr std::size_t queue_blocks_max = 128;
 constexpr std::uint64_t queue_bytes_max = 8 << 20;
+constexpr std::size_t group_blocks_max = 16;
+constexpr std::uint64_t group_bytes_max = 1 << 20;
 
 }  // namespace
 
@@ -34,25 +38,54 @@ void PackSession::begin(const ContentId& id, std::shared_ptr<StagedFile> staged,
   file.record.size = file.staged->size();
   file.record.layout = std::move(layout);
   open_ = std::make_unique<OpenFile>(std::move(file));
+  asked_for_open_ = false;
 }
 
 void PackSession::add_block(const PlainBlock& block, Bases bases) {
-  Pending pending{block, {}, packs_sealed_};
-  Buffer memory;
-  if (!spare_.empty()) {
-    memory = std::move(spare_.back());
+  Group& group = open_->group;
+  if (group.bytes + block.range.length > group_bytes_max) submit_group();
+  group.bytes += block.range.length;
+  group.tasks.push_back({block, std::move(bases), begins_segment(block)});
+  if (group.tasks.size() == group_blocks_max) submit_group();
+}
+
+bool PackSession::begins_segment(const PlainBlock& block) {
+  const auto& segments = open_->file.record.layout.segments;
+  std::size_t& at = open_->segment;
+  while (at + 1 < segments.size() && segments[at].range.end() <= block.range.offset) ++at;
+  return at == segments.size() || segments[at].range.offset == block.range.offset;
+}
+
+void PackSession::submit_group() {
+  Group group = std::exchange(open_->group, {});
+  if (group.tasks.empty()) return;
+  Pending pending;
+  pending.bytes = group.bytes;
+  pending.packs_sealed = packs_sealed_;
+  std::vector<Buffer> memory(group.tasks.size());
+  for (std::size_t i = 0; i < group.tasks.size(); ++i) {
+    pending.blocks.push_back(group.tasks[i].block);
+    if (spare_.empty()) continue;
+    memory[i] = std::move(spare_.back());
     spare_.pop_back();
   }
-  pending.worked = pool_.submit([this, file = open_->file.staged, block, bases = std::move(bases),
+  pending.worked = pool_.submit([this, file = open_->file.staged, tasks = std::move(group.tasks),
                                  memory = std::move(memory)]() mutable {
-    return work_.work(*file, block, bases, std::move(memory));
+    std::vector<WorkedBlock> worked;
+    EncodeAdvice advice;
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+      worked.push_back(work_.work(*file, tasks[i], advice, std::move(memory[i])));
+    }
+    return worked;
   });
-  queue_bytes_ += block.range.length;
+  queue_bytes_ += pending.bytes;
+  queue_blocks_ += pending.blocks.size();
   queue_.push_back(std::move(pending));
-  while (queue_.size() > queue_blocks_max || queue_bytes_ > queue_bytes_max) take_first();
+  while (queue_blocks_ > queue_blocks_max || queue_bytes_ > queue_bytes_max) take_first();
 }
 
 void PackSession::end() {
+  submit_group();
   while (!queue_.empty()) take_first();
   PackedFile& file = open_->file;
   if (!open_->check.finds(file.id)) {
@@ -83,6 +116,7 @@ void PackSession::abandon() {
     if (pending.worked.valid()) pending.worked.wait();
   }
   queue_.clear();
+  queue_blocks_ = 0;
   queue_bytes_ = 0;
   open_.reset();
 }
@@ -127,6 +161,7 @@ void PackSession::finish_pack() {
 }
 
 std::shared_ptr<const SegmentMap> PackSession::find_map(const ContentId& id) const {
+  if (open_ && open_->file.id == id) asked_for_open_ = true;
   const auto at = maps_.find(id);
   return at == maps_.end() ? nullptr : at->second;
 }
@@ -134,16 +169,23 @@ std::shared_ptr<const SegmentMap> PackSession::find_map(const ContentId& id) con
 void PackSession::take_first() {
   Pending pending = std::move(queue_.front());
   queue_.pop_front();
-  queue_bytes_ -= pending.block.range.length;
-  WorkedBlock worked = pending.worked.get();
+  queue_bytes_ -= pending.bytes;
+  queue_blocks_ -= pending.blocks.size();
+  std::vector<WorkedBlock> worked = pending.worked.get();
+  for (std::size_t i = 0; i < worked.size(); ++i) {
+    take(pending.blocks[i], pending.packs_sealed, std::move(worked[i]));
+  }
+}
+
+void PackSession::take(const PlainBlock& block, unsigned packs_sealed, WorkedBlock worked) {
   open_->check.add(worked.plain);
-  if (worked.health) open_->report.add(pending.block.range.offset, *worked.health);
+  if (worked.health) open_->report.add(block.range.offset, *worked.health);
   // What was fresh may be in a pack that was sealed meanwhile.
   const bool fresh = worked.verdict && worked.verdict->kind == Verdict::Kind::fresh;
-  if (fresh && pending.packs_sealed != packs_sealed_ && work_.find_known(worked.id)) {
+  if (fresh && packs_sealed != packs_sealed_ && work_.find_known(worked.id)) {
     worked.verdict.reset();
   }
-  place(worked.plain, pending.block, worked.id, std::move(worked.verdict));
+  place(worked.plain, block, worked.id, std::move(worked.verdict));
   spare_.push_back(std::move(worked.plain));
   if (writer_ && writer_->bytes() >= options_.pack_bytes_max) finish_pack();
 }

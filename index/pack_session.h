@@ -52,13 +52,22 @@ class PackSession {
   // The map of a content that was ended and whose pack is not sealed: blocks of this pack have pack 0 and
   // number 0 in it. Null for any other.
   std::shared_ptr<const SegmentMap> find_map(const ContentId& id) const;
+  // Whether find_map() was asked for the content that is open: once it is ended, the answer is another one.
+  bool was_asked_for_open() const noexcept { return asked_for_open_; }
 
   std::uint64_t stored_bytes() const noexcept { return stored_bytes_; }
 
  private:
+  // Neighbours that one thread of the pool works on, one after the other: what it finds out about the first
+  // spares it the search for the others of the same tensor.
+  struct Group {
+    std::vector<BlockTask> tasks;
+    std::uint64_t bytes = 0;
+  };
   struct Pending {
-    PlainBlock block;
-    std::future<WorkedBlock> worked;
+    std::vector<PlainBlock> blocks;
+    std::uint64_t bytes = 0;
+    std::future<std::vector<WorkedBlock>> worked;
     unsigned packs_sealed = 0;  // when it was given to the pool
   };
   // A content whose blocks are appended or known.
@@ -76,9 +85,14 @@ class PackSession {
     PackedFile file;
     TensorReport report;
     ContentCheck check;
+    std::size_t segment = 0;  // of the block that was added last
+    Group group;              // not given to the pool yet
   };
 
+  bool begins_segment(const PlainBlock& block);
+  void submit_group();
   void take_first();
+  void take(const PlainBlock& block, unsigned packs_sealed, WorkedBlock worked);
   void place(Bytes plain, const PlainBlock& block, const BlockId& id,
              std::optional<Verdict> verdict);
   BlockRef append_block(Verdict verdict, const BlockId& id, const Range& range);
@@ -97,7 +111,9 @@ class PackSession {
   std::uint64_t stored_bytes_ = 0;
   unsigned packs_sealed_ = 0;
   std::unique_ptr<OpenFile> open_;
+  mutable bool asked_for_open_ = false;
   std::deque<Pending> queue_;  // its blocks that are not placed yet
+  std::size_t queue_blocks_ = 0;
   std::uint64_t queue_bytes_ = 0;
   std::vector<Buffer> spare_;  // memory of blocks that are placed, for the next ones
 

@@ -51,6 +51,7 @@ void PackWriter::put(Bytes bytes) {
 
 void PackWriter::drain() {
   write_fully(file_, offset_ - pending_.size(), pending_);
+  start_writing(file_, {offset_ - pending_.size(), pending_.size()});  // seal() has less to wait for
   pending_.clear();
 }
 

@@ -1,5 +1,9 @@
 #include "index/packing.h"
 
+#include <memory>
+#include <optional>
+#include <utility>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "codec/split.h"
@@ -22,28 +26,57 @@ class StagedBytes final : public ByteSource {
   const StagedFile& file_;
 };
 
-enum class Outcome { packed, stopped };
+// A content that is about to be packed.
+struct Prepared {
+  explicit Prepared(std::shared_ptr<StagedFile> file)
+      : staged(std::move(file)),
+        bytes(*staged),
+        layout(layout_of(bytes)),
+        sketches(sketch_tensors(bytes, layout)) {}
 
-Outcome pack_content(Repository& repository, BasePicker& picker, PackSession& session,
-                     const ContentRow& row, const std::atomic<bool>& stop) {
-  const auto staged = repository.contents().take_up(row.staged);
-  const StagedBytes bytes(*staged);
-  const Layout layout = layout_of(bytes);
-  const auto sketches = sketch_tensors(bytes, layout);
-  const BasePlan plan = picker.plan(row.id, bytes, layout, sketches);
-  session.begin(row.id, staged, layout);
-  for (const PlainBlock& block : split(bytes, layout)) {
-    if (stop) return Outcome::stopped;
-    session.add_block(block, plan.bases_of(block));
+  std::shared_ptr<StagedFile> staged;
+  StagedBytes bytes;
+  Layout layout;
+  std::vector<TensorSketch> sketches;
+  std::optional<BasePlan> plan;
+};
+
+std::unique_ptr<Prepared> prepare(Repository& repository, BasePicker& picker,
+                                  const ContentRow& row) {
+  auto prepared = std::make_unique<Prepared>(repository.contents().take_up(row.staged));
+  prepared->plan.emplace(
+      picker.plan(row.id, prepared->bytes, prepared->layout, prepared->sketches));
+  return prepared;
+}
+
+// While the pool works on the content before. Nothing when that one may be a base, or when it fails: it is
+// prepared when its turn comes.
+std::unique_ptr<Prepared> prepare_ahead(Repository& repository, BasePicker& picker,
+                                        const PackSession& session, const ContentRow& row) {
+  try {
+    auto prepared = prepare(repository, picker, row);
+    return session.was_asked_for_open() ? nullptr : std::move(prepared);
+  } catch (const Error&) {
+    return nullptr;
   }
-  session.end();
-  if (!sketches.empty()) {
+}
+
+enum class Outcome { added, stopped };
+
+Outcome add_content(Repository& repository, PackSession& session, const ContentRow& row,
+                    const Prepared& content, const std::atomic<bool>& stop) {
+  session.begin(row.id, content.staged, content.layout);
+  for (const PlainBlock& block : split(content.bytes, content.layout)) {
+    if (stop) return Outcome::stopped;
+    session.add_block(block, content.plan->bases_of(block));
+  }
+  if (!content.sketches.empty()) {
     // At once: the next content of this round may be like it.
     repository.catalog().write(Durability::later, [&](Database& database) {
-      put_sketches(database, row.id, sketches);
+      put_sketches(database, row.id, content.sketches);
     });
   }
-  return Outcome::packed;
+  return Outcome::added;
 }
 
 // What there is to pack, of one moment: every content these commits name is packed, or among the staged ones.
@@ -72,10 +105,16 @@ Packed pack_pending(Repository& repository, Pool& pool, const std::atomic<bool>&
   PackSession session(repository, pool, {});
   BasePicker picker(repository, session, std::move(work.uses));
   picker.sort(work.contents);
-  for (const ContentRow& row : work.contents) {
-    if (stop) break;
+  std::unique_ptr<Prepared> next;
+  for (std::size_t i = 0; i < work.contents.size() && !stop; ++i) {
+    const ContentRow& row = work.contents[i];
     try {
-      if (pack_content(repository, picker, session, row, stop) == Outcome::packed) {
+      const auto content = next ? std::exchange(next, nullptr) : prepare(repository, picker, row);
+      if (add_content(repository, session, row, *content, stop) == Outcome::added) {
+        if (i + 1 < work.contents.size()) {
+          next = prepare_ahead(repository, picker, session, work.contents[i + 1]);
+        }
+        session.end();
         ++packed.contents;
         packed.plain_bytes += row.size;
       }

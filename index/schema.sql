@@ -66,6 +66,7 @@ CREATE TABLE commits (
   packed INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX commits_time ON commits (time_ns);
+CREATE INDEX commits_complete ON commits (number) WHERE complete = 1;
 CREATE INDEX commits_unpacked ON commits (packed) WHERE packed = 0;
 
 -- tip is empty for a branch without a commit.

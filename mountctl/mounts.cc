@@ -64,7 +64,9 @@ std::vector<MountEntry> all_mounts() {
     fields >> ignored >> ignored >> mount.device >> root >> path;
     while (fields >> word && word != "-") {
     }
-    fields >> mount.type >> mount.source;
+    std::string options;
+    fields >> mount.type >> mount.source >> options;
+    mount.read_only = options == "ro" || options.starts_with("ro,");
     mount.path = unescaped(path);
     mount.source = unescaped(mount.source);
     mounts.push_back(std::move(mount));

@@ -17,6 +17,7 @@ struct MountEntry {
   std::string type;
   std::string source;  // ours: the repository
   std::string device;  // "0:52"
+  bool read_only = false;
 };
 
 std::vector<MountEntry> all_mounts();

@@ -26,8 +26,13 @@ std::span<const Verb> all_verbs() {
       Verb{"mount", "Show a repository as a folder",
            "Returns when the mount answers; the daemon then runs in the background and writes\n"
            "REPOSITORY/daemon.log. A mount point left over from a daemon that is gone is unmounted "
-           "first.",
-           "mountctl mount ~/models ~/mnt --settle 5", add_mount},
+           "first.\n"
+           "With --read-only it shows @id folders, @branch, tags and .weightfs: no branches, nothing "
+           "is captured.\n"
+           "It opens files faster, may be mounted many times over, and new commits appear in it.",
+           "mountctl mount ~/models ~/mnt --settle 5\n  mountctl mount --read-only ~/models "
+           "~/history",
+           add_mount},
       Verb{"umount", "End a mount",
            "Waits until the daemon has written everything out and is gone.",
            "mountctl umount ~/mnt", add_umount},

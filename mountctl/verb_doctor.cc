@@ -98,7 +98,8 @@ void look_at_mounts(std::vector<Diagnosis>& found) {
            cat("its daemon is gone; run `mountctl mount ", mount.source, ' ', mount.path.native(),
                "`, which heals it, or `mountctl umount ", mount.path.native(), "`")});
     } else {
-      found.push_back({Verdict::ok, mount.path.native(), cat("shows ", mount.source)});
+      found.push_back({Verdict::ok, mount.path.native(),
+                       cat("shows ", mount.source, mount.read_only ? ", commits only" : "")});
       found.push_back(look_at_read_ahead(mount));
     }
   }

@@ -22,6 +22,7 @@ struct Options {
   std::string mountpoint;
   bool foreground = false;
   bool allow_other = false;
+  bool read_only = false;
   std::optional<double> settle;
   std::optional<std::string> capture;
   std::optional<unsigned> read_ahead;
@@ -61,12 +62,12 @@ void require_allow_other() {
 
 // Whether there is nothing to do: this repository shows there already. A dead mount is taken away.
 bool is_mounted_already(const stdfs::path& repository, const stdfs::path& mountpoint,
-                        const Common& common) {
+                        bool read_only, const Common& common) {
   auto mount = mount_at(mountpoint);
   // A daemon that was killed a moment ago may still be answering its last request: whether it lives
   // is told by the lock it holds.
-  const bool is_ours =
-      mount && mount->type == weightfs_type && mount->source == repository.native();
+  const bool is_ours = mount && mount->type == weightfs_type &&
+                       mount->source == repository.native() && !mount->read_only;
   if (mount && (is_stale(mountpoint) || (is_ours && !Repository::holder(repository)))) {
     say(common, cat(mountpoint.native(), " was left by a daemon that is gone; unmounting it"));
     unmount(mountpoint, Unmount::lazily);
@@ -79,7 +80,13 @@ bool is_mounted_already(const stdfs::path& repository, const stdfs::path& mountp
   }
   const auto shown = repository_around(mountpoint);
   std::error_code error;
-  if (shown && stdfs::equivalent(*shown, repository, error)) return true;
+  if (shown && stdfs::equivalent(*shown, repository, error)) {
+    if (mount->read_only == read_only) return true;
+    fail(Errc::busy,
+         cat(mountpoint.native(), " shows this repository ",
+             read_only ? "with its branches" : "read-only", " already; run `mountctl umount ",
+             mountpoint.native(), "` first, or choose another folder"));
+  }
   fail(Errc::busy,
        cat(mountpoint.native(), " shows another repository already",
            shown ? cat(", ", shown->native()) : std::string(),
@@ -121,6 +128,7 @@ Exit run_mount(const Options& options, const Common& common) {
   mount.settle_seconds = options.settle;
   mount.read_ahead_kib = options.read_ahead;
   mount.allow_other = options.allow_other;
+  mount.read_only = options.read_only;
   if (options.capture) mount.capture = capture_mode_of(*options.capture);
   const auto told = cat(mount.repository.native(), " is mounted at ", mount.mountpoint.native());
   const auto tell = [&] {
@@ -130,7 +138,7 @@ Exit run_mount(const Options& options, const Common& common) {
                 .dump());
     }
   };
-  if (is_mounted_already(mount.repository, mount.mountpoint, common)) {
+  if (is_mounted_already(mount.repository, mount.mountpoint, options.read_only, common)) {
     say(common, cat(told, " already"));
     tell();
     return Exit::ok;
@@ -162,14 +170,19 @@ Run add_mount(CLI::App& app, const Common& common) {
   app.add_option("REPOSITORY", options->repository, "The repository")->required();
   app.add_option("MOUNTPOINT", options->mountpoint, "An empty folder")->required();
   app.add_flag("--foreground", options->foreground, "Stay, and log to standard error");
-  app.add_option("--settle", options->settle,
-                 "Seconds without a change after which a branch is committed (2)")
-      ->check(CLI::Range(0.0, 86'400.0))
-      ->type_name("SECONDS");
-  app.add_option("--capture", options->capture,
-                 "When commits appear by themselves: settle, close (at once) or manual")
-      ->check(CLI::IsMember({"settle", "close", "manual"}))
-      ->type_name("MODE");
+  auto* settle = app.add_option("--settle", options->settle,
+                                "Seconds without a change after which a branch is committed (2)")
+                     ->check(CLI::Range(0.0, 86'400.0))
+                     ->type_name("SECONDS");
+  auto* capture =
+      app.add_option("--capture", options->capture,
+                     "When commits appear by themselves: settle, close (at once) or manual")
+          ->check(CLI::IsMember({"settle", "close", "manual"}))
+          ->type_name("MODE");
+  app.add_flag("--read-only", options->read_only,
+               "Commits only; any number of these beside the one that writes")
+      ->excludes(settle)
+      ->excludes(capture);
   app.add_flag("--allow-other", options->allow_other, "Let other users see the mount");
   app.add_option("--read-ahead", options->read_ahead, "What the kernel reads ahead (1024)")
       ->check(CLI::Range(0u, 1u << 20))

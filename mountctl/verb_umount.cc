@@ -53,7 +53,8 @@ Exit run_umount(const std::string& given, const Common& common) {
     return Exit::ok;
   }
   const stdfs::path repository = mount->source;
-  const Fd daemon = daemon_of(repository);
+  // Who shows commits only has nothing to write out.
+  const Fd daemon = mount->read_only ? Fd() : daemon_of(repository);
   unmount(mountpoint, Unmount::when_idle);
   if (daemon) wait_for_end(daemon, repository, common);
   if (common.json) print(nlohmann::json{{"unmounted", mountpoint.native()}}.dump());

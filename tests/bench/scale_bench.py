@@ -1,36 +1,37 @@
 #!/usr/bin/env python3
 """What the length of a history costs: the same calls at 100, 1,000 and 10,000 commits.
 
-    tests/bench/scale_bench.py [--commits 100 1000 10000] [--mountctl PATH] [--scratch FOLDER] [--json]
+    tests/bench/scale_bench.py [--commits 100 1000 10000] [--large GB] [--mountctl PATH]
+                               [--scratch FOLDER] [--json]
 
-A repository grows by commits of a checkpoint with 300 small tensors in a folder of its own, one
-tensor changed in each. At each length it is mounted afresh and asked: a first and a second listing
-of the top folder, finding the oldest commit by its id and by ~N, opening and reading a file in the
-middle of history, writing one changed tensor until it is a commit, and the daemon's memory. Times
-are medians of 5; the last column is the last length against the first.
+A repository grows by commits of one checkpoint of 300 small tensors: each commit changes one tensor
+and takes the change before it back. At each length it is mounted afresh and asked for: an old
+commit by its id, each time another one; the names of the top folder (ls), and the attributes behind
+them (ls -l); the commits 50 to 54 back from the tip by ~N; a file of a commit in the middle of
+history, opened and read whole; writing the checkpoint with another tensor changed, until it is a
+commit. Times are medians of 5 calls, the first of them on a fresh mount. The daemon's memory is
+taken when it has been mounted and at the end. The last column is the last length against the first.
+
+--large: instead, one file of so many GB, which repeats 1 GiB of random bytes, is written, committed,
+packed and read from the commit: speeds, and the peak of the daemon's memory after each.
 """
 
-import argparse
 import json
 import os
-import pathlib
-import shutil
 import statistics
 import struct
 import sys
-import tempfile
-import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "mount"))
-import repository as wfs  # noqa: E402
+import bench
+from bench import MB, wfs
 
 TENSORS = 300
 NUMBERS = 64  # of a tensor, F32
 ROUNDS = 5
 
 
-def checkpoint(changes):
-    """A safetensors file whose tensor changes[k] % TENSORS was changed last in step k."""
+def checkpoint(step):
+    """A safetensors file: as at step 0, but for tensor step % TENSORS, which holds this step's value."""
     size = 4 * NUMBERS
     head = {
         f"layers.{i}.weight": {
@@ -43,26 +44,13 @@ def checkpoint(changes):
     text = json.dumps(head).encode()
     text += b" " * (-len(text) % 8)
     values = [float(i) for i in range(TENSORS)]
-    if changes:
-        values[changes % TENSORS] += changes
+    values[step % TENSORS] += step
     data = b"".join(struct.pack("<f", value) * NUMBERS for value in values)
     return struct.pack("<Q", len(text)) + text + data
 
 
 def median_ms(act):
-    seconds = []
-    for k in range(ROUNDS):
-        started = time.perf_counter()
-        act(k)
-        seconds.append(time.perf_counter() - started)
-    return 1000 * statistics.median(seconds)
-
-
-def memory_mib(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0
+    return 1000 * statistics.median(bench.clock(lambda: act(k)) for k in range(ROUNDS))
 
 
 class Grown:
@@ -78,13 +66,12 @@ class Grown:
         self.repository.mount()
         path = self.repository.branch() / "run" / "model.safetensors"
         path.parent.mkdir(exist_ok=True)
-        control = self.repository
         while self.commits < commits:
             self.commits += 1
             path.write_bytes(checkpoint(self.commits))
-            control.commit(f"step {self.commits}")
-        control.quiet()
-        control.umount()
+            self.repository.commit(f"step {self.commits}")
+        self.repository.quiet()
+        self.repository.umount()
 
     def measure(self):
         repository = self.repository
@@ -94,12 +81,13 @@ class Grown:
         try:
             top = repository.mnt
             figures = {
-                "memory after mount, MiB": memory_mib(repository.pid),
-                "ls MNT, ms": median_ms(lambda _: os.listdir(top)),
-                "ls -l MNT, ms": median_ms(lambda _: [e.stat() for e in os.scandir(top)]),
+                "memory after mount, MiB": bench.memory_mib(repository.pid),
+                # Before anything is listed: a listing makes the kernel know what it names.
                 "@id of an old commit, ms": median_ms(
                     lambda k: os.stat(top / f"@{ids[-1 - k][:12]}")
                 ),
+                "ls MNT, ms": median_ms(lambda _: os.listdir(top)),
+                "ls -l MNT, ms": median_ms(lambda _: [e.stat() for e in os.scandir(top)]),
                 "@main~N, ms": median_ms(lambda k: os.stat(top / f"@main~{50 + k}")),
                 "open and read an old file, ms": median_ms(
                     lambda k: (top / f"@{middle}/run/model.safetensors").read_bytes()
@@ -114,36 +102,74 @@ class Grown:
             figures["commit of one changed tensor, ms"] = median_ms(commit)
             self.commits += ROUNDS
             repository.quiet()
-            figures["memory at the end, MiB"] = memory_mib(repository.pid)
+            figures["memory at the end, MiB"] = bench.memory_mib(repository.pid)
         finally:
             repository.umount()
         return figures
 
 
+def measure_lengths(scratch, lengths):
+    grown, rows = Grown(scratch), {}
+    for commits in lengths:
+        grown.grow(commits)
+        rows[commits] = grown.measure()
+        print(f"{commits} commits: {rows[commits]}", file=sys.stderr)
+    return rows
+
+
+def measure_large(scratch, gigabytes):
+    piece = os.urandom(1 << 20)
+    tile = [piece[n:] + piece[:n] for n in range(1024)]
+    pieces = int(gigabytes * 1e9) >> 20
+    size = pieces << 20
+    figures = {}
+
+    def told(what, seconds):
+        peak = bench.memory_mib(repo.pid, "VmHWM")
+        figures[what] = {"MB/s": size / MB / seconds, "peak MiB": peak}
+        print(f"| {what} | {size / MB / seconds:,.0f} MB/s | {peak:.0f} MiB |", flush=True)
+
+    def write():
+        with open(repo.branch() / "large.bin", "wb", buffering=0) as file:
+            for n in range(pieces):
+                file.write(tile[n % len(tile)])
+
+    def read():
+        buffer = bytearray(1 << 20)
+        with open(repo.at(commit) / "large.bin", "rb", buffering=0) as file:
+            for n in range(pieces):
+                assert file.readinto(buffer) == len(buffer) and buffer == tile[n % len(tile)], n
+
+    print(f"| a file of {size / 1e9:.1f} GB | | daemon's peak memory |\n|---|---|---|")
+    with bench.repository(scratch / "at", "--capture", "manual") as repo:
+        told("written", bench.clock(write))
+        commit = None
+
+        def cut():
+            nonlocal commit
+            commit = repo.ctl("commit", "-m", "large", timeout=600).stdout.strip()
+
+        told("committed", bench.clock(cut))
+        told("packed", bench.clock(lambda: repo.ctl("status", "--wait", timeout=1200)))
+        repo.remount()
+        told("read and compared", bench.clock(read))
+    return figures
+
+
 def main():
-    root = pathlib.Path(__file__).resolve().parents[2]
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = bench.options(__doc__)
     parser.add_argument("--commits", type=int, nargs="+", default=[100, 1000, 10_000])
-    parser.add_argument(
-        "--mountctl", type=pathlib.Path, default=root / "build/release/bin/mountctl"
-    )
-    parser.add_argument("--scratch", type=pathlib.Path, help="where to make the repository")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    os.environ["WEIGHTFS_MOUNTCTL"] = str(arguments.mountctl)
-    scratch = pathlib.Path(tempfile.mkdtemp(prefix="scale-bench-", dir=arguments.scratch))
-    rows = {}
-    grown = Grown(scratch)
-    try:
-        for commits in arguments.commits:
-            grown.grow(commits)
-            rows[commits] = grown.measure()
-            print(f"{commits} commits: {rows[commits]}", file=sys.stderr)
-    finally:
-        grown.repository.dispose(check=False)
-        shutil.rmtree(scratch, ignore_errors=True)
+    parser.add_argument("--large", type=float, metavar="GB")
+    arguments = bench.chosen(parser)
+    with bench.scratch_folder(arguments) as scratch:
+        if arguments.large:
+            rows = measure_large(scratch, arguments.large)
+        else:
+            rows = measure_lengths(scratch, arguments.commits)
     if arguments.json:
         print(json.dumps(rows))
+        return
+    if arguments.large:
         return
     first, last = arguments.commits[0], arguments.commits[-1]
     print(f"| what | {' | '.join(f'{n:,}' for n in rows)} | growth |")

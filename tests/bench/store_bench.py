@@ -141,14 +141,14 @@ def measure_run(run, scratch):
             seen.add(report["sha256"])
         report = {
             "stored": kinds,
-            "stats": repository.stats(),
             "rivals": rivals(files),
             "copy_seconds": copying,
             "encode_seconds": encoding_seconds(repository),
             "memory_mib": peak,
             "totals": totals,
         }
-    return {**report, "total_bytes": folder_size(repository.path)}
+    total = folder_size(repository.path)  # without the index's log, which an open index has
+    return {**report, "stats": repository.stats(), "total_bytes": total}
 
 
 def measure_import(run, scratch):

@@ -267,7 +267,7 @@ Files Opened::read(const std::string& view) {
   Files read;
   const Ino in = folder(view);
   FolderHandle* listing = files_->open_folder(in);
-  const Listing names = files_->list(*listing, true);
+  const Listing names = files_->list(*listing, 0).listing;
   files_->release_folder(listing);
   for (const FolderEntry& entry : *names) {
     if (!S_ISREG(entry.type)) continue;

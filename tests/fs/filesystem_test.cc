@@ -105,8 +105,8 @@ TEST_F(FileSystemTest, EntriesOfCommitsAreReadableByAllAndNeverExpire) {
   ASSERT_TRUE(found);
   EXPECT_EQ(found->attributes.mode, mode_t{S_IFREG | 0444});
   EXPECT_GT(found->attribute_timeout_seconds, 86400);
-  EXPECT_GT(files().absent_timeout_seconds(folder->attributes.ino), 86400);
-  EXPECT_EQ(files().absent_timeout_seconds(FileSystem::root_ino), 0);
+  EXPECT_GT(files().absent_timeout_seconds(folder->attributes.ino, "x"), 86400);
+  EXPECT_EQ(files().absent_timeout_seconds(FileSystem::root_ino, "x"), 0);
 }
 
 TEST_F(FileSystemTest, CommitsRefuseEveryChange) {
@@ -344,11 +344,16 @@ TEST_F(FileSystemTest, CopyOutOfACommitCopiesTheBytes) {
 TEST_F(FileSystemTest, FolderListingGoesOnFromOneMoment) {
   for (const char* name : {"a", "b", "c"}) write("main", name, name);
   FolderHandle* handle = files().open_folder(ino("main"));
-  EXPECT_EQ(files().list(*handle, true)->size(), 5u);
+  const NumberedListing begun = files().list(*handle, 0);
+  EXPECT_EQ(begun.listing->size(), 5u);
   files().unlink(ino("main"), "b");
-  EXPECT_EQ(files().list(*handle, false)->size(), 5u);
-  EXPECT_EQ(files().list(*handle, true)->size(), 4u) << "read from the start it is read anew";
+  EXPECT_EQ(files().list(*handle, begun.number).listing->size(), 5u);
+  EXPECT_EQ(files().list(*handle, 0).listing->size(), 4u) << "from the start it is read anew";
   files().release_folder(handle);
+  FolderHandle* other = files().open_folder(ino("main"));
+  EXPECT_EQ(files().list(*other, begun.number).listing, begun.listing)
+      << "the kernel has the number from another handle";
+  files().release_folder(other);
 }
 
 TEST_F(FileSystemTest, GeneratedFilesAreWrittenOutWhenOpened) {

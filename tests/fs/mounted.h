@@ -94,7 +94,7 @@ class Mounted : public ::testing::Test {
   std::vector<std::string> list(Ino folder) {
     FolderHandle* handle = files().open_folder(folder);
     std::vector<std::string> names;
-    for (const FolderEntry& entry : *files().list(*handle, true)) names.push_back(entry.name);
+    for (const FolderEntry& entry : *files().list(*handle, 0).listing) names.push_back(entry.name);
     files().release_folder(handle);
     return names;
   }

@@ -17,11 +17,13 @@ class ReadAheadTest : public Mounted {
       std::memcpy(text.data() + i, &number, sizeof number);
     }
     write("main", "f", text);
-    commit("first");
+    at_ = name_of(commit("first"));
     EXPECT_TRUE(capture_->wait_idle(60));
     const ContentId content{sha256(as_bytes(text))};
     return repository_->contents().open(content);
   }
+
+  std::string at_;  // the name of the commit that has it, as "f"
 };
 
 TEST_F(ReadAheadTest, WindowGrowsWhileReadsFollowOneAnother) {
@@ -46,6 +48,36 @@ TEST_F(ReadAheadTest, JumpsEndIt) {
   for (std::uint64_t at = 0; at < 4; ++at) ahead->note({at * mib, mib});
   ahead->note({15 * mib, 4096});
   EXPECT_EQ(ahead->window(), 0u);
+}
+
+TEST_F(ReadAheadTest, WhatItDecodesAheadIsDecodedOnce) {
+  const auto content = std::dynamic_pointer_cast<const PackedContent>(packed());
+  ASSERT_TRUE(content);
+  const std::uint64_t before = content->blocks().decoded_bytes();
+  {
+    Pool pool(2);  // its end waits for what is queued
+    const auto ahead = ReadAhead::over(content, pool, 8 * mib);
+    Buffer piece(mib);
+    for (std::uint64_t at = 0; at < 16; ++at) {
+      ahead->note({at * mib, mib});
+      content->read(at * mib, piece);
+    }
+  }
+  EXPECT_EQ(content->blocks().decoded_bytes() - before, content->size());
+}
+
+TEST_F(ReadAheadTest, AFileIsDecodedWholeWhileItsFirstReaderReads) {
+  packed();
+  files().passthrough().turn_on();
+  Handle* handle = files().open(ino(at_ + "/f"), OpenMode{}, caller_);
+  const auto read_mib = [&](std::uint64_t at) {
+    read(*handle, at * mib, mib);
+    files().decoded().wait_idle();
+    return files().decoded().totals().files;
+  };
+  for (const std::uint64_t at : {0, 1, 2}) EXPECT_EQ(read_mib(at), 0u) << "less than a quarter";
+  EXPECT_EQ(read_mib(3), 1u);
+  files().release(handle);
 }
 
 TEST_F(ReadAheadTest, StagedBytesNeedNone) {

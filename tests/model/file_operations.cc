@@ -179,7 +179,7 @@ void Sequence::copy_from_commit() {
   require(view.has_value(), "a commit is not found");
   std::vector<Ino> found;
   FolderHandle* listing = files_->open_folder(view->attributes.ino);
-  for (const FolderEntry& entry : *files_->list(*listing, true)) {
+  for (const FolderEntry& entry : *files_->list(*listing, 0).listing) {
     if (S_ISREG(entry.type))
       found.push_back(files_->lookup(view->attributes.ino, entry.name)->attributes.ino);
   }

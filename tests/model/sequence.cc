@@ -197,7 +197,7 @@ std::string Sequence::read_all(Handle* handle, std::size_t size) {
 void Sequence::compare(const RefNode& expected, Ino folder, const std::string& path) {
   FolderHandle* listing = files_->open_folder(folder);
   std::map<std::string, mode_t> names;
-  for (const FolderEntry& entry : *files_->list(*listing, true))
+  for (const FolderEntry& entry : *files_->list(*listing, 0).listing)
     names.emplace(entry.name, entry.type);
   files_->release_folder(listing);
   require(names.size() == expected.entries.size() + 2,
@@ -232,7 +232,7 @@ void Sequence::compare(const RefNode& expected, Ino folder, const std::string& p
 void Sequence::read_state(Ino folder, const std::string& prefix, State& state,
                           std::map<std::string, std::int64_t>& times) {
   FolderHandle* listing = files_->open_folder(folder);
-  const Listing names = files_->list(*listing, true);
+  const Listing names = files_->list(*listing, 0).listing;
   files_->release_folder(listing);
   for (const FolderEntry& entry : *names) {
     if (entry.name == "." || entry.name == "..") continue;

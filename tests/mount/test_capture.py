@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -403,6 +404,15 @@ def test_reads_come_from_staging_while_encoding(repo):
     assert (repo.at(commit) / "big.bin").read_bytes() == data
     repo.quiet()
     assert (repo.at(commit) / "big.bin").read_bytes() == data
+
+
+def test_encoding_gives_way_to_other_programs(repo):
+    """The thread that packs and those it encodes with are nicer than the ones that answer requests."""
+    tasks = pathlib.Path(f"/proc/{repo.pid}/task")
+    nice = [int((t / "stat").read_text().rsplit(")", 1)[1].split()[16]) for t in tasks.iterdir()]
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert sum(n > own for n in nice) >= 3, nice
+    assert sum(n == own for n in nice) >= 3, nice
 
 
 def test_appending_to_a_committed_file_stages_what_is_written(repo):

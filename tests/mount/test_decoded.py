@@ -93,6 +93,25 @@ def test_the_second_reader_reads_a_decoded_file(repo, committed):
     assert path.stat().st_size == len(content)
 
 
+def test_a_file_is_decoded_while_its_first_reader_reads(repo, committed):
+    """Nobody has to close it first; the kernel gets it once no handle reads the other way."""
+    path, content = committed
+    first = os.open(path, os.O_RDONLY)
+    half = len(content) // 2 + 1
+    assert b"".join(os.pread(first, MIB, at) for at in range(0, half, MIB)) == (
+        content[: -(-half // MIB) * MIB]
+    )
+    if is_on(repo):
+        wait_until(lambda: decoded_files(repo) == 1, "the file is decoded")
+    else:
+        assert decoded_files(repo) == 0
+    second = os.open(path, os.O_RDONLY)
+    for fd in (first, second):
+        assert os.pread(fd, len(content) + 1, 0) == content
+        os.close(fd)
+    assert_reads(repo, path, content)
+
+
 def test_a_glance_at_a_file_decodes_nothing(repo, committed):
     path, content = committed
     with open(path, "rb", buffering=0) as f:
