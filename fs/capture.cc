@@ -6,12 +6,9 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include "base/priority.h"
 #include "index/commit_rows.h"
 #include "index/content_rows.h"
-#include "index/rebase.h"
 #include "index/refs.h"
-#include "index/similarity.h"
 #include "index/staged_rows.h"
 #include "index/working_rows.h"
 
@@ -20,14 +17,6 @@ namespace {
 
 constexpr auto watch_interval = std::chrono::milliseconds(100);
 constexpr auto retry_interval = std::chrono::seconds(3);
-constexpr auto improve_interval = std::chrono::seconds(1);
-constexpr unsigned pack_threads_max = 16;
-
-void tell_of(const Rebased& rebased) {
-  if (rebased.blocks == 0) return;
-  log(Level::info, cat("rebased ", rebased.contents, " contents that are read often: ",
-                       rebased.blocks, " blocks in ", rebased.stored_bytes, " bytes"));
-}
 
 }  // namespace
 
@@ -42,6 +31,7 @@ Capture::Capture(Repository& repository, Settings settings)
   drop_unused_staging();
   repository_.staging().on_full([this] { save_all(Durability::later); });
   threads_.emplace_back([this] { commit_jobs(); });
+  threads_.emplace_back([this] { hash_ahead(); });
   threads_.emplace_back([this] { pack(); });
   threads_.emplace_back([this] { watch(); });
 }
@@ -247,66 +237,6 @@ void Capture::after_commit(const Job& job, const Committed& committed) {
   }
 }
 
-void Capture::pack() {
-  lower_priority(Priority::background);
-  Pool pool(std::clamp(std::thread::hardware_concurrency(), 2u, pack_threads_max));
-  for (;;) {
-    {
-      auto shared = shared_.lock();
-      shared.wait_for(wake_pack_, improve_interval,
-                      [&] { return shared->pack_wanted || shared->stopping; });
-      if (shared->stopping) return;
-      if (shared->pack_wanted) {
-        shared->pack_wanted = false;
-        shared->packing = true;
-      }
-    }
-    if (!shared_.lock()->packing) {
-      improve(pool);
-      continue;
-    }
-    bool failed = false;
-    all_sketched_ = false;
-    try {
-      const std::int64_t started = steady_ms();
-      const Packed packed = pack_pending(repository_, pool, stop_packing_);
-      if (packed.contents > 0) {
-        log(Level::info, cat("packed ", packed.contents, " contents, ", packed.plain_bytes,
-                             " bytes in ", packed.stored_bytes, ", ", steady_ms() - started, " ms"));
-      }
-      for (const auto& working : branches()) working->after_packed();
-    } catch (const std::exception& error) {
-      failed = true;
-      log(Level::error, cat("packing: ", error.what()));
-      shared_.lock()->last_error = cat("packing: ", error.what());
-    }
-    auto shared = shared_.lock();
-    shared->packing = false;
-    idle_.notify_all();
-    if (!failed) continue;
-    shared->pack_wanted = true;
-    shared.wait_for(wake_pack_, retry_interval, [&] { return shared->stopping; });
-  }
-}
-
-// While there is nothing to pack: what makes later reads or packs better, and may fail without harm.
-void Capture::improve(Pool& pool) {
-  const auto pack_wanted = [this] { return stop_packing_ || shared_.lock()->pack_wanted; };
-  try {
-    while (!all_sketched_) {
-      if (pack_wanted()) return;
-      all_sketched_ = !sketch_missing(repository_, stop_packing_);
-    }
-    if (pack_wanted()) return;
-    if (settings_.rebase) tell_of(rebase_hot(repository_, pool, stop_packing_));
-    improve_error_.clear();
-  } catch (const std::exception& error) {
-    // It is tried again soon, and may fail for long in the same way.
-    if (improve_error_ != error.what()) log(Level::error, cat("improving what is packed: ", error.what()));
-    improve_error_ = error.what();
-  }
-}
-
 void Capture::watch() {
   for (;;) {
     {
@@ -315,6 +245,7 @@ void Capture::watch() {
       if (shared->stopping) return;
     }
     try {
+      take_unhashed();
       cut_settled();
       save_all(Durability::later);
     } catch (const std::exception& error) {
@@ -409,8 +340,10 @@ void Capture::stop() {
   shared_.lock()->stopping = true;
   wake_stop_.notify_all();
   wake_commit_.notify_all();
+  wake_hash_.notify_all();
   wake_pack_.notify_all();
   threads_.clear();
+  shared_.lock()->unhashed.clear();
   try {
     save_all(Durability::now);
   } catch (const std::exception& error) {

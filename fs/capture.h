@@ -1,5 +1,6 @@
 // Turns what settles in working folders into commits, and packs them: one thread commits cuts in the order
-// they were made, one packs in the background, one watches the branches and saves their rows. Owns the
+// they were made, one hashes large files ahead of that, one packs in the background, one watches the branches
+// and saves their rows. Owns the
 // Working of each branch. Any thread.
 #pragma once
 
@@ -63,6 +64,7 @@ class Capture {
   struct Shared {
     std::map<std::string, std::shared_ptr<Working>> branches;
     std::deque<Job> jobs;
+    std::deque<std::shared_ptr<StagedFile>> unhashed;  // complete, and in no cut yet
     bool committing = false;
     bool packing = false;
     bool pack_wanted = true;   // whatever an earlier process left
@@ -71,24 +73,29 @@ class Capture {
     std::string last_error;
   };
 
+  // capture.cc
   void watch();
   void commit_jobs();
   bool run(Job& job);
   void after_commit(const Job& job, const Committed& committed);
   static void await_releases(Working& working);
   Committing submit(const std::string& branch, std::optional<Cut> cut, std::uint64_t stamp);
-  void pack();
-  void improve(Pool& pool);
   void cut_settled();
   void drop_unused_staging();
   CutRules rules_for(const std::string& branch);
   std::shared_ptr<Working> open_branch(const std::string& name);
 
+  // capture_background.cc
+  void take_unhashed();
+  void hash_ahead();
+  void pack();
+  void improve(Pool& pool);
+
   Repository& repository_;
   Settings settings_;
   Guarded<Shared> shared_;
   std::mutex saving_;  // one save_all() at a time; taken before any other lock
-  std::condition_variable wake_stop_, wake_commit_, wake_pack_, idle_;
+  std::condition_variable wake_stop_, wake_commit_, wake_hash_, wake_pack_, idle_;
   std::atomic<bool> stop_packing_ = false;
   // Of the thread that packs:
   bool all_sketched_ = false;  // whatever is packed

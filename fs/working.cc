@@ -63,10 +63,15 @@ Working::Node& Working::add(Folders& all, Kind kind, mode_t mode, const Caller& 
   return all.nodes.emplace(static_cast<std::uint64_t>(made.id), std::move(made)).first->second;
 }
 
-void Working::put_entry(Folders& all, Node& parent, std::string_view name, Node& child) {
-  parent.entries.insert_or_assign(std::string(name), child.id);
-  child.parents.push_back(parent.id);
+void Working::add_name(Node& parent, std::string_view name, Node& child) {
+  const auto entry = parent.entries.emplace(name, child.id).first;
+  child.names.push_back({parent.id, entry->first});
+  if (has_model_name(name)) ++child.model_names;
   if (child.kind == Kind::folder) ++parent.folders;
+}
+
+void Working::put_entry(Folders& all, Node& parent, std::string_view name, Node& child) {
+  add_name(parent, name, child);
   all.dirty.entries.emplace(parent.id, name);
   names_changed(all, parent, name, child);
   // A name that counts may be the first one of bytes that were completed under a temporary name: no cut made
@@ -75,13 +80,18 @@ void Working::put_entry(Folders& all, Node& parent, std::string_view name, Node&
   if (complete && complete->staged && !complete->staged->content()) {
     child.file.completed = ++all.stamp;
   }
+  if (complete) parent.uncut_models = true;
+  if (complete && complete->staged) note_unhashed(all, child);
 }
 
 void Working::drop_entry(Folders& all, Node& parent, std::string_view name, Node& child) {
   names_changed(all, parent, name, child);
+  std::erase_if(child.names, [&](const Name& one) {
+    return one.parent == parent.id && one.text == name;
+  });
+  if (has_model_name(name)) --child.model_names;
   parent.entries.erase(parent.entries.find(name));
   if (child.kind == Kind::folder) --parent.folders;
-  child.parents.erase(std::find(child.parents.begin(), child.parents.end(), parent.id));
   child.ctime_ns = now_ns();
   all.dirty.entries.emplace(parent.id, name);
   all.dirty.nodes.insert(child.id);
@@ -91,7 +101,7 @@ void Working::drop_if_unused(Folders& all, NodeId id) {
   const auto at = all.nodes.find(static_cast<std::uint64_t>(id));
   if (at == all.nodes.end() || id == root_) return;
   const Node& unused = at->second;
-  if (!unused.parents.empty() || unused.lookups > 0 || unused.file.writers > 0 ||
+  if (!unused.names.empty() || unused.lookups > 0 || unused.file.writers > 0 ||
       unused.file.readers > 0) {
     return;
   }
@@ -107,15 +117,18 @@ void Working::touch(Folders& all, Node& touched) {
       at->tree.reset();
       all.dirty.nodes.insert(at->id);
     }
-    if (at->parents.empty()) break;
-    at = &node(all, at->parents.front());
+    if (at->names.empty()) break;
+    at = &node(all, at->names.front().parent);
   }
   all.changed_ms = steady_ms();
 }
 
 void Working::touch_parents(Folders& all, const Node& child) {
-  const std::vector<NodeId> parents = child.parents;
-  for (const NodeId parent : parents) touch(all, node(all, parent));
+  NodeId last = NodeId::none;  // names of one folder often follow one another
+  for (const Name& name : child.names) {
+    if (name.parent != last) touch(all, node(all, name.parent));
+    last = name.parent;
+  }
 }
 
 void Working::names_changed(Folders& all, Node& parent, std::string_view name, const Node& child) {
@@ -126,14 +139,10 @@ void Working::names_changed(Folders& all, Node& parent, std::string_view name, c
 
 std::string Working::path_of(Folders& all, const Node& of) const {
   std::string path;
-  for (const Node* at = &of; !at->parents.empty();) {
-    const Node& parent = node(all, at->parents.front());
-    for (const auto& [name, id] : parent.entries) {
-      if (id != at->id) continue;
-      path = path.empty() ? name : name + "/" + path;
-      break;
-    }
-    at = &parent;
+  for (const Node* at = &of; !at->names.empty();) {
+    const auto& [parent, name] = at->names.front();
+    path = path.empty() ? std::string(name) : cat(name, '/', path);
+    at = &node(all, parent);
   }
   return path;
 }
@@ -148,13 +157,9 @@ bool Working::is_history(Folders& all, const Node& parent, std::string_view name
 }
 
 bool Working::is_history(Folders& all, const Node& file) const {
-  for (const NodeId id : file.parents) {
-    const Node& parent = node(all, id);
-    for (const auto& [name, entry] : parent.entries) {
-      if (entry == file.id && is_history(all, parent, name, file)) return true;
-    }
-  }
-  return false;
+  return std::any_of(file.names.begin(), file.names.end(), [&](const Name& name) {
+    return is_history(all, node(all, name.parent), name.text, file);
+  });
 }
 
 Attributes Working::attributes_of(const Node& of) const {
@@ -168,15 +173,15 @@ Attributes Working::attributes_of(const Node& of) const {
   attributes.ctime_ns = of.ctime_ns;
   switch (of.kind) {
     case Kind::file:
-      attributes.links = of.parents.size();
+      attributes.links = of.names.size();
       attributes.size = of.file.current.size;
       break;
     case Kind::symlink:
-      attributes.links = of.parents.size();
+      attributes.links = of.names.size();
       attributes.size = of.target.size();
       break;
     case Kind::folder:
-      attributes.links = of.parents.empty() && of.id != root_ ? 0 : 2 + of.folders;
+      attributes.links = of.names.empty() && of.id != root_ ? 0 : 2 + of.folders;
       attributes.size = 4096;
       break;
   }
@@ -233,12 +238,12 @@ std::vector<FolderEntry> Working::list(NodeId folder_id) {
 NodeId Working::parent_of(NodeId folder_id) {
   auto all = folders_.lock();
   const Node& of = folder(*all, folder_id);
-  return of.parents.empty() ? NodeId::none : of.parents.front();
+  return of.names.empty() ? NodeId::none : of.names.front().parent;
 }
 
 Working::Node& Working::existing_folder(Folders& all, NodeId id) {
   Node& found = folder(all, id);
-  if (found.parents.empty() && found.id != root_) fail(Errc::not_found, "the folder is gone");
+  if (found.names.empty() && found.id != root_) fail(Errc::not_found, "the folder is gone");
   return found;
 }
 
@@ -301,7 +306,7 @@ Attributes Working::link(NodeId file, NodeId folder_id, std::string_view name) {
   auto all = folders_.lock();
   Node& linked = node(*all, file);
   if (linked.kind == Kind::folder) fail(Errc::not_permitted, "a folder has one name");
-  if (linked.parents.empty() && !linked.unnamed) fail(Errc::not_found, "the file is gone");
+  if (linked.names.empty() && !linked.unnamed) fail(Errc::not_found, "the file is gone");
   if (!is_entry_name(name)) fail(Errc::name_too_long, "not a name");
   Node& parent = existing_folder(*all, folder_id);
   if (parent.entries.contains(name)) fail(Errc::exists, cat(name, " exists"));
@@ -355,7 +360,7 @@ Working::State Working::state() {
     ++state.open_writers;
     const Node& file = at->second;
     if (file.file.flushed) ++state.closing;
-    if (is_model(*all, file)) {
+    if (is_model(file)) {
       state.model_written_ms = std::max(state.model_written_ms, file.file.written_ms);
     }
   }

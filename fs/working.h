@@ -132,6 +132,8 @@ class Working : public std::enable_shared_from_this<Working> {
   void cut(const std::string& message, const std::string& author,
            const std::function<void(std::optional<Cut>, std::uint64_t stamp)>& submit);
   void after_commit(const Committed& committed, std::uint64_t stamp);
+  // Large files that were completed since the last call, and are no difference from others.
+  std::vector<std::shared_ptr<StagedFile>> take_unhashed();
   void after_packed();    // takes committed contents for staged bytes where they are packed
 
   // Writes what changed since the last save.
@@ -139,6 +141,11 @@ class Working : public std::enable_shared_from_this<Working> {
 
  private:
   friend class OpenFile;
+
+  struct Name {
+    NodeId parent = NodeId::none;
+    std::string_view text;         // the key in the parent's entries
+  };
 
   struct Node {
     NodeId id = NodeId::none;
@@ -153,12 +160,14 @@ class Working : public std::enable_shared_from_this<Working> {
     std::int64_t ctime_ns = 0;
     std::string target;
     Xattrs xattrs;
-    std::vector<NodeId> parents;   // one for each name of it
+    std::vector<Name> names;       // all of its names
+    std::uint64_t model_names = 0;  // of them, those a model has
     std::uint64_t lookups = 0;     // the kernel's
     std::uint64_t changed = 0;     // folders: stamp of the last change below
     std::optional<TreeId> tree;    // folders: the tree it equals
     std::map<std::string, NodeId, std::less<>> entries;  // folders
     std::uint64_t folders = 0;     // of the entries
+    bool uncut_models = true;      // folders: whether an entry may be a model that no cut holds
     WorkFile file;                 // files
   };
 
@@ -176,6 +185,7 @@ class Working : public std::enable_shared_from_this<Working> {
     std::int64_t changed_ms = 0;
     std::string writer;            // name of the process that wrote last
     std::set<NodeId> writing;       // files with open writers
+    std::vector<NodeId> unhashed;   // large files that were completed, and in no cut then
     IgnoreRules ignore;
     std::string ignore_text;
     bool saved_later = false;      // rows were written without a sync
@@ -201,6 +211,7 @@ class Working : public std::enable_shared_from_this<Working> {
   static mode_t type_of(const Node& node) noexcept;  // S_IFREG and so on
   NodeId next_id(Folders& all) const;
   Node& add(Folders& all, Kind kind, mode_t mode, const Caller& caller, const Node& parent);
+  static void add_name(Node& parent, std::string_view name, Node& child);
   void put_entry(Folders& all, Node& parent, std::string_view name, Node& child);
   void drop_entry(Folders& all, Node& parent, std::string_view name, Node& child);
   void drop_if_unused(Folders& all, NodeId id);
@@ -223,12 +234,16 @@ class Working : public std::enable_shared_from_this<Working> {
   void wrote(Folders& all, Node& file);
   std::shared_ptr<const ByteSource> open_bytes(const Version& version);
   StagedBase base_of(const Version& version);
-  static bool is_model(const Folders& all, const Node& file);
+  static bool has_model_name(std::string_view name);
+  static bool is_model(const Node& file);
 
   // working_cut.cc
   // Before the bytes of a file or its name are destroyed: cuts if they would be lost.
   std::optional<Committing> protect(Folders& all, Node& file);
-  bool is_uncut_model(const Folders& all, const Node& file) const;
+  static bool is_uncut_model(const Node& file);
+  bool is_beside_uncut_model(Folders& all, const Node& file) const;
+  static void note_unhashed(Folders& all, const Node& file);
+  static void note_model(Folders& all, const Node& file);  // its folders may hold an uncut model
   Cut cut_now(Folders& all, std::string message, std::string author);
   CutFolder cut_folder(Folders& all, const Node& folder, const std::string& path) const;
 

@@ -10,8 +10,11 @@ namespace wfs {
 namespace {
 
 constexpr std::uint64_t model_bytes_min = 1 << 20;
+constexpr std::uint64_t hashed_ahead_min = 4 << 20;
 
-bool has_model_name(std::string_view name) {
+}  // namespace
+
+bool Working::has_model_name(std::string_view name) {
   for (const std::string_view end : {".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".npy",
                                      ".npz", ".h5", ".hdf5", ".onnx", ".distcp"}) {
     if (name.ends_with(end)) return true;
@@ -19,25 +22,40 @@ bool has_model_name(std::string_view name) {
   return false;
 }
 
-}  // namespace
-
-bool Working::is_model(const Folders& all, const Node& file) {
+bool Working::is_model(const Node& file) {
   if (file.kind != Kind::file) return false;
   if (file.file.is_tensors || file.file.current.size >= model_bytes_min) return true;
   if (file.file.complete && file.file.complete->size >= model_bytes_min) return true;
-  for (const NodeId id : file.parents) {
-    const auto parent = all.nodes.find(static_cast<std::uint64_t>(id));
-    if (parent == all.nodes.end()) continue;
-    for (const auto& [name, entry] : parent->second.entries) {
-      if (entry == file.id && has_model_name(name)) return true;
+  return file.model_names > 0;
+}
+
+bool Working::is_uncut_model(const Node& file) {
+  return file.kind == Kind::file && file.file.complete && file.file.completed > 0 &&
+         file.file.complete->size > 0 && is_model(file);
+}
+
+void Working::note_unhashed(Folders& all, const Node& file) {
+  if (file.file.complete->size >= hashed_ahead_min) all.unhashed.push_back(file.id);
+}
+
+void Working::note_model(Folders& all, const Node& file) {
+  for (const Name& name : file.names) node(all, name.parent).uncut_models = true;
+}
+
+bool Working::is_beside_uncut_model(Folders& all, const Node& file) const {
+  for (const Name& name : file.names) {
+    Node& parent = node(all, name.parent);
+    if (!parent.uncut_models) continue;
+    // Looked through once, and not again before a model comes: a folder is emptied file by file.
+    parent.uncut_models = false;
+    for (const auto& [text, entry] : parent.entries) {
+      const Node& beside = node(all, entry);
+      if (!is_uncut_model(beside)) continue;
+      parent.uncut_models = true;
+      if (is_history(all, parent, text, beside)) return true;
     }
   }
   return false;
-}
-
-bool Working::is_uncut_model(const Folders& all, const Node& file) const {
-  return file.kind == Kind::file && file.file.complete && file.file.completed > 0 &&
-         file.file.complete->size > 0 && is_model(all, file);
 }
 
 std::optional<Committing> Working::protect(Folders& all, Node& file) {
@@ -49,15 +67,7 @@ std::optional<Committing> Working::protect(Folders& all, Node& file) {
     return std::nullopt;
   }
   // A configuration beside a model belongs to it: a checkpoint is taken apart file by file.
-  bool wanted = is_uncut_model(all, file);
-  for (const NodeId id : file.parents) {
-    const Node& parent = node(all, id);
-    for (const auto& [name, entry] : parent.entries) {
-      const Node& beside = node(all, entry);
-      wanted = wanted || (is_uncut_model(all, beside) && is_history(all, parent, name, beside));
-    }
-  }
-  if (!wanted) return std::nullopt;
+  if (!is_uncut_model(file) && !is_beside_uncut_model(all, file)) return std::nullopt;
   Cut cut = cut_now(all, "", "");
   Committing committing = rules_.submit(std::move(cut), all.cut_stamp);
   // The cut leaves out what is below a temporary folder: there is nothing to wait for.
@@ -166,6 +176,22 @@ void Working::after_commit(const Committed& committed, std::uint64_t stamp) {
     at->second.tree = tree;
     all->dirty.nodes.insert(id);
   }
+}
+
+std::vector<std::shared_ptr<StagedFile>> Working::take_unhashed() {
+  std::vector<std::shared_ptr<StagedFile>> files;
+  auto all = folders_.lock();
+  for (const NodeId id : std::exchange(all->unhashed, {})) {
+    const auto at = all->nodes.find(static_cast<std::uint64_t>(id));
+    if (at == all->nodes.end()) continue;
+    const Node& file = at->second;
+    if (!file.file.complete || file.file.completed == 0 || !is_history(*all, file)) continue;
+    const auto& staged = file.file.complete->staged;
+    if (staged && staged == file.file.current.staged && !staged->is_over_base()) {
+      files.push_back(staged);
+    }
+  }
+  return files;
 }
 
 void Working::after_packed() {

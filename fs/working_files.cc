@@ -182,6 +182,8 @@ void Working::complete(Folders& all, Node& file) {
   all.dirty.nodes.insert(file.id);
   const bool shows = is_history(all, file);
   if (shows) touch_parents(all, file);
+  if (is_model(file)) note_model(all, file);
+  note_unhashed(all, file);
   file.file.completed = ++all.stamp;
   if (!shows || !rules_.at_every_close) return;
   Cut cut = cut_now(all, "", "");
@@ -240,6 +242,7 @@ void Working::release(NodeId id, OpenMode mode) noexcept {
     Node& file = node(*all, id);
     if (mode.writes) {
       file.file.is_tensors = is_tensors;
+      if (is_tensors) note_model(*all, file);
       if (--file.file.writers == 0) {
         all->writing.erase(id);
         complete(*all, file);

@@ -87,15 +87,13 @@ void Working::load_rows(Folders& all, Database& database) {
       log(Level::error, cat("branch ", branch_, ": ", row.name, " is lost"));
       continue;
     }
-    parent->second.entries.emplace(row.name, row.node);
-    child->second.parents.push_back(row.parent);
-    if (child->second.kind == Kind::folder) ++parent->second.folders;
+    add_name(parent->second, row.name, child->second);
   }
   if (!lost.empty()) node(all, root_).tree.reset();
   // Files that had no name any more when the process ended.
   std::erase_if(all.nodes, [&](const auto& entry) {
     const Node& of = entry.second;
-    if (!of.parents.empty() || of.id == root_) return false;
+    if (!of.names.empty() || of.id == root_) return false;
     all.dirty.nodes.insert(of.id);
     return true;
   });
@@ -141,7 +139,6 @@ void Working::load_tree(Folders& all, NodeId folder_id, const TreeId& id) {
     of.atime_ns = of.mtime_ns = of.ctime_ns = entry.mtime_ns;
     of.target = entry.target;
     of.xattrs = entry.xattrs;
-    of.parents.push_back(folder_id);
     if (entry.kind == Kind::folder) of.tree = entry.tree;
     if (entry.kind == Kind::file) {
       of.file.current = Version{nullptr, entry.content, entry.size};
@@ -151,11 +148,9 @@ void Working::load_tree(Folders& all, NodeId folder_id, const TreeId& id) {
     const NodeId child = of.id;
     all.dirty.nodes.insert(child);
     all.dirty.entries.emplace(folder_id, entry.name);
-    all.nodes.emplace(static_cast<std::uint64_t>(child), std::move(of));
-    Node& parent = node(all, folder_id);
-    parent.entries.emplace(entry.name, child);
+    Node& added = all.nodes.emplace(static_cast<std::uint64_t>(child), std::move(of)).first->second;
+    add_name(node(all, folder_id), entry.name, added);
     if (entry.kind != Kind::folder) continue;
-    ++parent.folders;
     load_tree(all, child, entry.tree);
   }
 }

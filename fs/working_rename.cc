@@ -24,12 +24,12 @@ void Working::rename(NodeId from_folder, std::string_view from, NodeId to_folder
   const auto entry = source.entries.find(from);
   if (entry == source.entries.end()) fail(Errc::not_found, cat("there is no ", from));
   Node& moved = node(*all, entry->second);
-  if (target.parents.empty() && target.id != root_) fail(Errc::not_found, "the folder is gone");
+  if (target.names.empty() && target.id != root_) fail(Errc::not_found, "the folder is gone");
   const auto refuse_own_descendant = [&](const Node& folder_moved, const Node& into) {
     if (folder_moved.kind != Kind::folder) return;
-    for (const Node* at = &into;; at = &node(*all, at->parents.front())) {
+    for (const Node* at = &into;; at = &node(*all, at->names.front().parent)) {
       if (at->id == folder_moved.id) fail(Errc::invalid, "a folder cannot move into itself");
-      if (at->parents.empty()) return;
+      if (at->names.empty()) return;
     }
   };
   refuse_own_descendant(moved, target);

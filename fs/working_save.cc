@@ -39,7 +39,7 @@ Working::Saved Working::take_dirty(Folders& all) const {
   saved.dirty = std::exchange(all.dirty, {});
   for (const NodeId id : saved.dirty.nodes) {
     const auto at = all.nodes.find(static_cast<std::uint64_t>(id));
-    if (at == all.nodes.end() || (at->second.parents.empty() && id != root_)) {
+    if (at == all.nodes.end() || (at->second.names.empty() && id != root_)) {
       saved.gone_nodes.push_back(id);
       continue;
     }

@@ -26,35 +26,16 @@ struct Written {
 
 constexpr std::size_t small_text_max = 16 << 20;
 
-struct Hashed {
-  ContentId content;
-  Hash128 fast_hash;
-};
-
-Hashed hash_of(const ByteSource& file) {
-  Sha256 hasher;
-  Xxh3 fast;
-  Buffer piece(1 << 20);
-  const std::uint64_t size = file.size();
-  for (std::uint64_t at = 0; at < size;) {
-    const auto length = static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), size - at));
-    file.read(at, MutableBytes(piece).first(length));
-    hasher.add(Bytes(piece).first(length));
-    fast.add(Bytes(piece).first(length));
-    at += length;
-  }
-  return {ContentId{hasher.finish()}, fast.finish()};
-}
-
 // The bytes are on disk before a commit names them.
 ContentId content_of(StagedFile& file) {
   if (const auto known = file.content()) return *known;
-  file.sync();
   if (const auto unchanged = file.unchanged_base()) {
+    file.sync();
     file.set_content(*unchanged);
     return *unchanged;
   }
-  const Hashed hashed = hash_of(file);
+  const auto hashed = file.hash().finish(file);
+  file.sync();
   file.set_content(hashed.content, hashed.fast_hash);
   return hashed.content;
 }

@@ -168,6 +168,17 @@ void StagedFile::sync() {
   if (base) const_cast<StagedFile&>(*base).sync();
 }
 
+void StagedFile::start_sync(Range range) const noexcept {
+  std::shared_ptr<const Fd> local;
+  {
+    const std::shared_lock lock(mutex_);
+    local = local_;
+  }
+  if (!local) return;
+  ::sync_file_range(local->get(), static_cast<off64_t>(range.offset),
+                    static_cast<off64_t>(range.length), SYNC_FILE_RANGE_WRITE);
+}
+
 std::uint64_t StagedFile::local_bytes() const {
   std::shared_ptr<const Fd> local;
   {
@@ -251,6 +262,11 @@ unsigned StagedFile::depth() const {
   unsigned depth = 0;
   for (auto base = staged_base(); base && !base->forwarded(); base = base->staged_base()) ++depth;
   return depth;
+}
+
+bool StagedFile::is_over_base() const {
+  const std::shared_lock lock(mutex_);
+  return base_.bytes && base_.length > 0;
 }
 
 std::shared_ptr<const StagedFile> StagedFile::staged_base() const {

@@ -23,6 +23,7 @@
 #include "base/guarded.h"
 #include "codec/byte_source.h"
 #include "index/ids.h"
+#include "index/staged_hash.h"
 
 namespace wfs {
 
@@ -53,6 +54,7 @@ class StagedFile final : public ByteSource {
   void punch(Range hole);           // reads as zeros after
   void reserve(Range range);        // disk space for later writes; grows nothing
   void sync();                      // written bytes are durable after
+  void start_sync(Range range) const noexcept;  // hands bytes to the disk and waits for nothing
 
   void freeze() noexcept { frozen_ = true; }
   bool frozen() const noexcept { return frozen_; }
@@ -63,6 +65,8 @@ class StagedFile final : public ByteSource {
   // The ranges of [from, size) that hold data, for SEEK_DATA / SEEK_HOLE.
   std::uint64_t next_data(std::uint64_t from) const;  // size() when there is none
   std::uint64_t next_hole(std::uint64_t from) const;
+
+  StagedHash& hash() noexcept { return hash_; }  // Requires: frozen
 
   // What its bytes hash to; set once by commit(), with their XXH3-128 when it has read them. Requires: frozen.
   void set_content(const ContentId& content, std::optional<Hash128> fast_hash = std::nullopt);
@@ -76,6 +80,7 @@ class StagedFile final : public ByteSource {
   StagedRow row() const;
   // The content it shows byte for byte without any of its own; nullopt when it has written anything.
   std::optional<ContentId> unchanged_base() const;
+  bool is_over_base() const;  // some of its bytes are another file's
   // How many staged files its bytes may be gathered from, itself not counted.
   unsigned depth() const;
   // The file it is laid over while that is staged itself; null otherwise.
@@ -104,6 +109,7 @@ class StagedFile final : public ByteSource {
   std::map<std::uint64_t, std::uint64_t> written_;  // offset -> end, below base_.length
   std::optional<ContentId> content_;
   std::optional<Hash128> fast_hash_;
+  StagedHash hash_;  // guards itself
 };
 
 // What a new staged file is laid over.

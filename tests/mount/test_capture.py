@@ -3,6 +3,7 @@
 import mmap
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -178,6 +179,62 @@ def test_a_small_tensor_file_counts_as_a_model(make_repo):
     path.write_bytes(first)
     path.write_bytes(numpy_file.save({"w": np.arange(5, dtype=np.float32)}))
     assert first in versions(repo, "tiny.safetensors")
+
+
+COMES = {
+    "is written": lambda folder: (folder / "model.bin").write_bytes(model(1)),
+    "is renamed": lambda folder: os.rename(folder.parent / "elsewhere", folder / "model"),
+    "is linked": lambda folder: os.link(folder.parent / "elsewhere", folder / "model"),
+    "gets its name": lambda folder: os.rename(folder / "notes", folder / "notes.safetensors"),
+    "gets its tensors": lambda folder: (folder / "notes").write_bytes(b"GGUF and more"),
+}
+
+
+@pytest.mark.parametrize("how", COMES)
+def test_a_file_beside_a_model_is_kept_however_the_model_came(make_repo, how):
+    """Also when the folder has been looked through before and held no model."""
+    repo = make_repo("--settle", "3600")
+    (repo.branch() / "elsewhere").write_bytes(model(1))
+    folder = repo.branch() / "checkpoint-1"
+    folder.mkdir()
+    for name in ("config.json", "notes", "gone"):
+        (folder / name).write_bytes(b"{}")
+    os.unlink(folder / "gone")
+    assert repo.history() == []
+    COMES[how](folder)
+    os.unlink(folder / "config.json")
+    assert versions(repo, "checkpoint-1/config.json") == [b"{}"]
+
+
+def test_large_files_are_committed_as_they_are_however_they_changed_while_the_branch_settled(repo):
+    """They are hashed meanwhile, from a moment after their close on."""
+    folder = repo.branch()
+    size = 48 << 20
+    expected = {}
+    for name in ("kept", "patched", "cut", "again", "moved", "copied"):
+        expected[name] = bytearray(os.urandom(1 << 20) * (size >> 20))
+        target = ".tmp-moved" if name == "moved" else name
+        (folder / target).write_bytes(expected[name])
+    time.sleep(0.15)  # some are being hashed now
+    with open(folder / "patched", "r+b") as file:
+        file.seek(size // 2)
+        file.write(b"patched")
+    expected["patched"][size // 2 : size // 2 + 7] = b"patched"
+    os.truncate(folder / "cut", size // 3)
+    del expected["cut"][size // 3 :]
+    expected["again"] = os.urandom(size)
+    (folder / "again").write_bytes(expected["again"])
+    os.rename(folder / ".tmp-moved", folder / "moved")
+    shutil.copy(folder / "kept", folder / "copied")
+    expected["copied"] = expected["kept"]
+    (folder / "gone").write_bytes(expected["kept"])
+    os.unlink(folder / "gone")
+    repo.wait_for_change(None)
+    repo.quiet()
+    shown = repo.at(repo.tip())
+    assert sorted(os.listdir(shown)) == sorted(expected)
+    for name, data in expected.items():
+        assert (shown / name).read_bytes() == data, name
 
 
 def test_each_of_many_overwrites_of_a_model_is_kept(repo):

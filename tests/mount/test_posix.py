@@ -270,6 +270,26 @@ def test_hard_links(folder):
         os.link(folder / "b", folder / "c")
 
 
+def test_thousands_of_names_of_one_file(folder):
+    """Making and removing a name looks at that name, not at all the others."""
+    count = 8000
+    (folder / "f").write_bytes(b"one")
+    start = time.monotonic()
+    for n in range(count):
+        os.link(folder / "f", folder / f"f{n}")
+    assert (folder / "f").stat().st_nlink == count + 1
+    with open(folder / "f7", "ab") as file:
+        file.write(b", two")
+    os.rename(folder / "f7", folder / "f8")  # two names of one file: nothing happens
+    os.rename(folder / "f9", folder / "g")
+    for n in set(range(count)) - {9}:
+        os.unlink(folder / f"f{n}")
+    assert time.monotonic() - start < 25 * wfs.SLOW
+    assert sorted(os.listdir(folder)) == ["f", "g"]
+    assert (folder / "g").read_bytes() == b"one, two"
+    assert (folder / "f").stat().st_nlink == 2
+
+
 def test_name_lengths(folder):
     (folder / ("n" * 255)).write_bytes(b"long")
     assert os.listdir(folder) == ["n" * 255]
