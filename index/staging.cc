@@ -174,9 +174,7 @@ void StagedFile::start_sync(Range range) const noexcept {
     const std::shared_lock lock(mutex_);
     local = local_;
   }
-  if (!local) return;
-  ::sync_file_range(local->get(), static_cast<off64_t>(range.offset),
-                    static_cast<off64_t>(range.length), SYNC_FILE_RANGE_WRITE);
+  if (local) start_writing(*local, range);
 }
 
 std::uint64_t StagedFile::local_bytes() const {
