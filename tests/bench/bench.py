@@ -7,6 +7,7 @@ import importlib.util
 import os
 import pathlib
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -41,6 +42,7 @@ def chosen(parser):
     arguments = parser.parse_args()
     os.environ["WEIGHTFS_MOUNTCTL"] = str(arguments.mountctl.resolve())
     wfs.SLOW = 5  # every wait: the machine may be busy
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is mounted is unmounted
     return arguments
 
 
